@@ -1,0 +1,316 @@
+"""The vocabulary: one frozen dataclass for each record that travels. `schemas/*.avsc` says the same to the world.
+
+Times are microseconds since the Unix epoch, UTC (`*_us`). Boxes are in pixels of the camera's whole image, before the
+zone was cut out. A *cause* is what a record comes from: (source_epoch, frame_seq) for a frame, with face_index for a
+face. Identities are made from causes (`overt.identity`), so that a replay repeats and never invents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overt.picture import Picture
+
+Vector = NDArray[np.float32]
+Cause = tuple[int, int, int]
+"""(source_epoch, frame_seq, face_index), ordered. A frame's own cause has face_index -1: it comes before its faces."""
+
+
+class Kind(StrEnum):
+    """What a category is for. The two stay apart: own thresholds, validity and wording."""
+
+    WANTED = "wanted"
+    MISSING = "missing"
+
+
+class Verdict(StrEnum):
+    """A person's judgement of an alert."""
+
+    TRUE = "true"
+    FALSE = "false"
+    UNSURE = "unsure"
+
+
+class Authority(StrEnum):
+    """Whether the deployment that raised an alert carries a valid signature."""
+
+    UNSIGNED = "UNSIGNED"
+    SIGNED = "SIGNED"
+
+
+class AcquisitionFailure(StrEnum):
+    """Why a pass gave no usable template (ISO/IEC 19795-1: failure to acquire)."""
+
+    TOO_SMALL = "too_small"
+    TOO_POOR = "too_poor"
+    TOO_BRIEF = "too_brief"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the camera's image: left, top, right, bottom; right and bottom excluded."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        return self.y2 - self.y1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The authorised zone's rectangle of one camera image. The last one of a source has no image and `end` set."""
+
+    camera_id: str
+    source_epoch: int
+    frame_seq: int
+    captured_at_us: int
+    deadline_us: int | None
+    left: int
+    top: int
+    image_width: int
+    image_height: int
+    image: Picture | None
+    end: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.camera_id
+
+    @property
+    def cause(self) -> Cause:
+        return (self.source_epoch, self.frame_seq, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face worth an embedding: aligned crop for the model, thumbnail for a person, context with the others blurred."""
+
+    camera_id: str
+    source_epoch: int
+    frame_seq: int
+    face_index: int
+    captured_at_us: int
+    track_id: str
+    box: Box
+    landmarks: Vector
+    """float32 [10]: x, y of right eye, left eye, nose, right and left mouth corner, in the camera's pixels."""
+    detection_score: float
+    quality: float
+    crop: Picture
+    thumbnail: Picture
+    context: Picture | None
+
+    @property
+    def key(self) -> str:
+        return self.camera_id
+
+    @property
+    def cause(self) -> Cause:
+        return (self.source_epoch, self.frame_seq, self.face_index)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A probe: the unit vector of one face in one model space; thumbnail and context carried on."""
+
+    camera_id: str
+    source_epoch: int
+    frame_seq: int
+    face_index: int
+    captured_at_us: int
+    track_id: str
+    quality: float
+    space_id: str
+    vector: Vector
+    """float32 [D], L2 norm 1."""
+    thumbnail: Picture
+    context: Picture | None
+
+    @property
+    def key(self) -> str:
+        return self.camera_id
+
+    @property
+    def cause(self) -> Cause:
+        return (self.source_epoch, self.frame_seq, self.face_index)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A probe whose first candidate reaches its category's threshold. Only these leave the matcher."""
+
+    camera_id: str
+    source_epoch: int
+    frame_seq: int
+    face_index: int
+    captured_at_us: int
+    track_id: str
+    subject_id: str
+    entry_id: str
+    category: str
+    kind: Kind
+    similarity: float
+    """Cosine similarity, -1 to 1."""
+    threshold: float
+    margin: float | None
+    """Similarity minus that of the second subject; null when the watchlist holds one subject."""
+    space_id: str
+    quality: float
+    thumbnail: Picture
+    context: Picture | None
+
+    @property
+    def key(self) -> str:
+        return self.camera_id
+
+    @property
+    def cause(self) -> Cause:
+        return (self.source_epoch, self.frame_seq, self.face_index)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A possible match for a person to judge. It holds no name, and no software acts on it."""
+
+    alert_id: str
+    deployment_id: str
+    site_id: str
+    camera_id: str
+    zone: str
+    source_epoch: int
+    frame_seq: int
+    face_index: int
+    track_id: str
+    captured_at_us: int
+    alerted_at_us: int
+    subject_id: str
+    entry_id: str
+    category: str
+    kind: Kind
+    similarity: float
+    threshold: float
+    margin: float | None
+    space_id: str
+    confirmations: int
+    authority: Authority
+    probe_image: Picture
+    context: Picture | None
+
+    @property
+    def key(self) -> str:
+        return self.deployment_id
+
+    @property
+    def cause(self) -> Cause:
+        return (self.source_epoch, self.frame_seq, self.face_index)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One passer-by, closed: the denominator of every rate. It holds no biometric."""
+
+    track_id: str
+    camera_id: str
+    source_epoch: int
+    frame_seq: int
+    first_seen_us: int
+    last_seen_us: int
+    frames: int
+    """Frames in which the face was detected."""
+    crops: int
+    """Crops that were sent on for an embedding."""
+    failure: AcquisitionFailure | None
+
+    @property
+    def key(self) -> str:
+        return self.camera_id
+
+
+@dataclass(frozen=True, slots=True)
+class WatchlistEntry:
+    """One image of one subject on the watchlist of one deployment."""
+
+    entry_id: str
+    deployment_id: str
+    subject_id: str
+    category: str
+    kind: Kind
+    basis: str
+    valid_from_us: int
+    valid_until_us: int
+    space_id: str
+    enrolled_at_us: int
+    vector: Vector
+    """float32 [D], L2 norm 1."""
+    reference_image: Picture
+
+    @property
+    def key(self) -> str:
+        return self.entry_id
+
+
+@dataclass(frozen=True, slots=True)
+class Adjudication:
+    """A person's judgement of an alert; later, what came of it."""
+
+    adjudication_id: str
+    alert_id: str
+    deployment_id: str
+    verdict: Verdict
+    by: str
+    adjudicated_at_us: int
+    took_ms: int | None
+    note: str | None = None
+    outcome: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.alert_id
+
+
+Message = Frame | Face | Embedding | Match | Alert | Pass | WatchlistEntry | Adjudication
+
+TOPIC_OF: dict[type[Message], str] = {
+    Frame: "frames",
+    Face: "faces",
+    Embedding: "embeddings",
+    Match: "matches",
+    Alert: "alerts",
+    Pass: "passes",
+    WatchlistEntry: "watchlist",
+    Adjudication: "adjudications",
+}
+"""The topic on which each record travels, without the deployment's prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one frame as the tracker saw it. It stays in the process that asked for it, to draw and to blur."""
+
+    box: Box
+    track_id: str | None
+    """None for a detection that belongs to no track: it is blurred all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """All faces of one frame, with the frame: what an annotated video is drawn from. It never travels on a bus."""
+
+    frame: Frame
+    faces: tuple[Sighting, ...] = field(default_factory=tuple)
+
+    @property
+    def key(self) -> str:
+        return self.frame.camera_id
