@@ -1,0 +1,283 @@
+"""The bus of one process: topics with partitions, groups with committed offsets, and nothing that outlives it.
+
+It keeps the promises of `overt.ports` as Kafka does (one conformance suite runs on both), so that a stage cannot tell
+the difference. Values are handed over as they are. Topics made with `keep=False` forget what every group has
+committed: pixels leave memory as soon as the last stage is done with them.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from overt.ports import Clock, Rebalance, Record, TopicPartition
+
+
+class _Partition:
+    """One log: records in order, the offset of the first that is still kept."""
+
+    def __init__(self) -> None:
+        self.records: deque[Record] = deque()
+        self.base = 0
+
+    @property
+    def end(self) -> int:
+        return self.base + len(self.records)
+
+    def at(self, offset: int) -> Record:
+        return self.records[offset - self.base]
+
+    def forget_before(self, offset: int) -> None:
+        while self.records and self.base < offset:
+            self.records.popleft()
+            self.base += 1
+
+
+class _Group:
+    """Who consumes together: committed offsets, and which member has which partition."""
+
+    def __init__(self) -> None:
+        self.committed: dict[TopicPartition, int] = {}
+        self.members: list[MemorySource] = []
+        self.owner: dict[TopicPartition, MemorySource] = {}
+
+
+class MemoryBus:
+    """Topics, groups and their lock. All handles made from one bus may be used from different threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._topics: dict[str, list[_Partition]] = {}
+        self._forgetful: set[str] = set()
+        self._groups: dict[str, _Group] = {}
+
+    def create(self, topic: str, partitions: int, *, keep: bool = True) -> None:
+        """Makes a topic. Without `keep`, records that every group of the topic has committed are forgotten."""
+        with self._changed:
+            self._topics[topic] = [_Partition() for _ in range(partitions)]
+            if not keep:
+                self._forgetful.add(topic)
+            for group in self._groups.values():
+                self._reassign(group)
+
+    def source(self, group: str) -> MemorySource:
+        return MemorySource(self, group)
+
+    def sink(self) -> MemorySink:
+        return MemorySink(self)
+
+    def log(self) -> MemoryLog:
+        return MemoryLog(self)
+
+    def unconsumed(self, topic: str, partition: int, group: str) -> int:
+        """Records of a partition that the group has not committed."""
+        with self._changed:
+            part = self._topics[topic][partition]
+            return part.end - max(part.base, self._group(group).committed.get((topic, partition), 0))
+
+    def backlog(self, topic: str, group: str) -> MemoryBacklog:
+        return MemoryBacklog(self, topic, group)
+
+    # What the handles below do to the bus; each takes the lock once.
+
+    def _append(self, topic: str, key: str, value: Any, partition: int | None, headers: Mapping[str, str]) -> None:
+        with self._changed:
+            parts = self._topics[topic]
+            number = zlib.crc32(key.encode()) % len(parts) if partition is None else partition
+            part = parts[number]
+            part.records.append(Record(topic, number, part.end, key, value, self._clock(), headers))
+            self._changed.notify_all()
+
+    def _group(self, name: str) -> _Group:
+        return self._groups.setdefault(name, _Group())
+
+    def _reassign(self, group: _Group) -> None:
+        """Deals the partitions out in order, as even as they go; each member learns of it when it polls next."""
+        group.owner = {}
+        for topic, parts in self._topics.items():
+            members = [m for m in group.members if topic in m.topics]
+            for number in range(len(parts)):
+                if members:
+                    group.owner[topic, number] = members[number * len(members) // len(parts)]
+
+    def _forget(self, where: TopicPartition) -> None:
+        topic, number = where
+        if topic in self._forgetful:
+            groups = [g for g in self._groups.values() if where in g.owner]
+            self._topics[topic][number].forget_before(min((g.committed.get(where, 0) for g in groups), default=0))
+
+
+class MemorySource:
+    """One member of a group. See `overt.ports.Source`."""
+
+    def __init__(self, bus: MemoryBus, group: str) -> None:
+        self._bus = bus
+        self._name = group
+        self.topics: tuple[str, ...] = ()
+        self._rebalance: Rebalance | None = None
+        self._position: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._turn = 0
+
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+        with self._bus._changed:
+            self.topics, self._rebalance = tuple(topics), rebalance
+            group = self._bus._group(self._name)
+            group.members.append(self)
+            self._bus._reassign(group)
+
+    def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
+        with self._bus._changed:
+            self._learn_assignment()
+            found = self._take(most)
+            if not found and timeout_s > 0:
+                self._bus._changed.wait(timeout_s)
+                self._learn_assignment()
+                found = self._take(most)
+            return found
+
+    def commit(self, records: Sequence[Record]) -> None:
+        with self._bus._changed:
+            group = self._bus._group(self._name)
+            for record in records:
+                where = (record.topic, record.partition)
+                if group.owner.get(where) is self:
+                    group.committed[where] = record.offset + 1
+                    self._bus._forget(where)
+            self._bus._changed.notify_all()
+
+    def rewind(self, records: Sequence[Record]) -> None:
+        with self._bus._changed:
+            for record in reversed(records):
+                if (record.topic, record.partition) in self._position:
+                    self._position[record.topic, record.partition] = record.offset
+
+    def pause(self, partition: TopicPartition) -> None:
+        self._paused.add(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        self._paused.discard(partition)
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        with self._bus._changed:
+            return {(t, n): self._bus._topics[t][n].end - at for (t, n), at in self._position.items()}
+
+    def close(self) -> None:
+        with self._bus._changed:
+            group = self._bus._group(self._name)
+            if self in group.members:
+                group.members.remove(self)
+            self._bus._reassign(group)
+            self._bus._changed.notify_all()
+        self._position.clear()
+
+    def _learn_assignment(self) -> None:
+        group = self._bus._group(self._name)
+        mine = {where for where, member in group.owner.items() if member is self}
+        gone, new = self._position.keys() - mine, mine - self._position.keys()
+        for where in gone:
+            del self._position[where]
+        for where in new:
+            self._position[where] = group.committed.get(where, 0)
+        self._paused &= mine
+        if self._rebalance is not None:
+            if gone:
+                self._rebalance.revoked(sorted(gone))
+            if new:
+                self._rebalance.assigned(sorted(new))
+
+    def _take(self, most: int) -> list[Record]:
+        """From the partitions in turn, so that a busy one does not starve the others."""
+        found: list[Record] = []
+        order = sorted(self._position.keys() - self._paused)
+        self._turn += 1
+        for step in range(len(order)):
+            topic, number = where = order[(self._turn + step) % len(order)]
+            part = self._bus._topics[topic][number]
+            at = max(self._position[where], part.base)
+            while at < part.end and len(found) < most:
+                found.append(part.at(at))
+                at += 1
+            self._position[where] = at
+        return found
+
+
+class MemorySink:
+    """See `overt.ports.Sink`. What is produced has arrived."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    def produce(
+        self, topic: str, *, key: str, value: Any, partition: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._bus._append(topic, key, value, partition, headers or {})
+
+    def flush(self, timeout_s: float) -> None:
+        """Nothing is ever on its way."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MemoryLog:
+    """See `overt.ports.Log`."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    def read(self, topic: str, *, since_us: int | None = None) -> Iterable[Record]:
+        with self._bus._changed:
+            found = [r for part in self._bus._topics[topic] for r in part.records]
+        return [r for r in found if since_us is None or r.timestamp_us >= since_us]
+
+    def follow(self, topic: str) -> MemoryFollower:
+        return MemoryFollower(self._bus, topic)
+
+
+class MemoryFollower:
+    """See `overt.ports.Follower`."""
+
+    def __init__(self, bus: MemoryBus, topic: str) -> None:
+        self._bus, self._topic = bus, topic
+        with bus._changed:
+            self._target = [part.end for part in bus._topics[topic]]
+        self._position = [0] * len(self._target)
+
+    def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
+        with self._bus._changed:
+            found = self._take(most)
+            if not found and timeout_s > 0:
+                self._bus._changed.wait(timeout_s)
+                found = self._take(most)
+            return found
+
+    def caught_up(self) -> bool:
+        return all(at >= end for at, end in zip(self._position, self._target, strict=True))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _take(self, most: int) -> list[Record]:
+        found: list[Record] = []
+        for number, part in enumerate(self._bus._topics[self._topic]):
+            at = max(self._position[number], part.base)
+            while at < part.end and len(found) < most:
+                found.append(part.at(at))
+                at += 1
+            self._position[number] = at
+        return found
+
+
+class MemoryBacklog:
+    """See `overt.ports.Backlog`."""
+
+    def __init__(self, bus: MemoryBus, topic: str, group: str) -> None:
+        self._bus, self._topic, self._group_name = bus, topic, group
+
+    def unconsumed(self, partition: int) -> int:
+        return self._bus.unconsumed(self._topic, partition, self._group_name)
