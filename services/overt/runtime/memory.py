@@ -213,7 +213,13 @@ class MemorySink:
         self._bus = bus
 
     def produce(
-        self, topic: str, *, key: str, value: Any, partition: int | None = None, headers: Mapping[str, str] | None = None
+        self,
+        topic: str,
+        *,
+        key: str,
+        value: Any,
+        partition: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._bus._append(topic, key, value, partition, headers or {})
 

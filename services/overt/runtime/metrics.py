@@ -1,0 +1,165 @@
+"""Every metric, declared once, with what an operator should conclude from it. No label holds a person.
+
+Names follow Prometheus: base units, `_total` for counters. `camera`, `service` and `reason` come from closed sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from overt.messages import Alert, Embedding, Face, Frame, Match, Message, Pass
+
+_LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+_WORK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_SIMILARITY = tuple(round(0.30 + 0.02 * i, 2) for i in range(36))
+
+
+class Metrics:
+    """One process's metrics, on a registry of their own so that two pipelines in one process never mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, reading: str, *labels: str) -> Counter:
+            return Counter(f"overt_{name}", reading, labels, registry=self.registry)
+
+        def gauge(name: str, reading: str, *labels: str) -> Gauge:
+            return Gauge(f"overt_{name}", reading, labels, registry=self.registry)
+
+        def histogram(name: str, reading: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(f"overt_{name}", reading, labels, registry=self.registry, buckets=buckets)
+
+        def info(name: str, reading: str) -> Info:
+            return Info(f"overt_{name}", reading, registry=self.registry)
+
+        # Cameras
+        self.frames_read = counter(
+            "frames_read", "Frames read from a camera. A rate of 0 while the camera is up: it is frozen.", "camera"
+        )
+        self.frames_dropped = counter(
+            "frames_dropped", "Frames read and not sent on. Rising: this machine cannot keep up.", "camera", "reason"
+        )
+        self.frames_shed = counter(
+            "frames_shed", "Frames that arrived past their deadline. Rising: add replicas of detector.", "camera"
+        )
+        self.camera_up = gauge("camera_up", "1 while frames arrive. 0: look at the camera and its network.", "camera")
+        self.camera_frozen = gauge(
+            "camera_frozen", "1 while a camera sends the same picture over and over: restart its encoder.", "camera"
+        )
+        self.camera_reconnects = counter(
+            "camera_reconnects", "Times a camera was opened anew. Rising: its network or encoder is failing.", "camera"
+        )
+        self.camera_faults = counter(
+            "camera_faults", "Pictures of a camera that could not be read, by reason.", "camera", "reason"
+        )
+        self.clock_skew_seconds = gauge(
+            "clock_skew_seconds",
+            "Broker's clock at arrival minus capture time. Negative or over 1 s: mend NTP on the frame host.",
+            "camera",
+        )
+
+        # Recognition
+        self.faces = counter("faces", "Crops sent on for an embedding. Far above passes: tracks are torn.", "camera")
+        self.embeddings = counter("embeddings", "Probes made. Below faces for long: the embedder is behind.", "camera")
+        self.passes = counter("passes", "Passers-by whose track ended: the denominator of every rate.", "camera")
+        self.failures_to_acquire = counter(
+            "failures_to_acquire",
+            "Passes without a usable face. Rising: mend light, angle or distance of the camera.",
+            "camera",
+            "reason",
+        )
+        self.matches = counter("matches", "Probes at or above a threshold.", "camera", "category", "kind")
+        self.alerts = counter("alerts", "Alerts made, repeats included.", "camera", "category", "kind")
+        self.match_similarity = histogram(
+            "match_similarity",
+            "Cosine similarity of matches. A heap just above the threshold: expect false alerts.",
+            _SIMILARITY,
+            "category",
+        )
+
+        # The loop
+        self.records = counter(
+            "records", "Records a service has finished. Flat while lag grows: it is stuck.", "service"
+        )
+        self.repeats = counter(
+            "repeated_records",
+            "Records skipped since their cause was covered. Some after a restart are right.",
+            "service",
+        )
+        self.rejects = counter(
+            "rejects",
+            "Records that could not be processed; each has a dead letter with its place.",
+            "service",
+            "reason",
+        )
+        self.unavailable = counter(
+            "unavailable", "Batches put back since broker or Redis was away. Rising: look at those first.", "service"
+        )
+        self.fenced = counter(
+            "fenced", "States refused because another replica had gone on. Expected after a pause.", "service"
+        )
+        self.partition_paused = gauge(
+            "partition_paused",
+            "1 while a partition rests because too many of its records are rejects: look at its camera.",
+            "service",
+            "topic",
+            "partition",
+        )
+        self.batch_seconds = histogram("batch_seconds", "Time a stage works on a batch.", _WORK_S, "service")
+        self.batch_size = histogram(
+            "batch_size", "Records in a batch. Always full: behind.", (1, 2, 4, 8, 16, 32), "service"
+        )
+        self.capture_to_stage_seconds = histogram(
+            "capture_to_stage_seconds", "From capture until a service had finished.", _LATENCY_S, "service"
+        )
+        self.capture_to_alert_seconds = histogram(
+            "capture_to_alert_seconds",
+            "From capture to the alert on its topic. p95 above 1 s: find the lag.",
+            _LATENCY_S,
+        )
+        self.consumer_lag = gauge(
+            "consumer_lag", "Records waiting for a service. Growing: add replicas.", "service", "topic", "partition"
+        )
+        self.ready = gauge("ready", "1 when the service has its partitions and its view of the watchlist.", "service")
+
+        # Keys and what is loaded
+        self.keys_alive = gauge(
+            "transient_keys_alive", "Keys that open passers-by's payloads. Above 4 a site: not expiring."
+        )
+        self.oldest_key_age_seconds = gauge(
+            "oldest_transient_key_age_seconds", "Age of the oldest such key. Above 30 s: passers-by stay readable."
+        )
+        self.durable_keys = gauge("durable_keys", "Keys in the keyring: watchlist entries and hours of alert images.")
+        self.gallery_entries = gauge("gallery_entries", "Entries that can match. 0: nobody will be found.")
+        self.watchlist_refused = counter(
+            "watchlist_refused", "Watchlist records that could not enter the gallery, by reason.", "reason"
+        )
+        self.model = gauge("model_info", "The models in use; always 1.", "role", "model", "sha256", "space")
+        self.gallery = info("gallery", "How look-ups are answered, and in which model space.")
+        self.build = info("build", "The version that runs.")
+
+    def produced(self, message: Message, now_us: int) -> None:
+        """Counts one message that a stage has made and the bus has taken."""
+        match message:
+            case Face():
+                self.faces.labels(message.camera_id).inc()
+            case Embedding():
+                self.embeddings.labels(message.camera_id).inc()
+            case Pass():
+                self.passes.labels(message.camera_id).inc()
+                if message.failure is not None:
+                    self.failures_to_acquire.labels(message.camera_id, message.failure.value).inc()
+            case Match():
+                self.matches.labels(message.camera_id, message.category, message.kind.value).inc()
+                self.match_similarity.labels(message.category).observe(message.similarity)
+            case Alert():
+                self.alerts.labels(message.camera_id, message.category, message.kind.value).inc()
+                self.capture_to_alert_seconds.observe(max(0.0, (now_us - message.captured_at_us) / 1e6))
+            case _:
+                pass
+
+    def arrived(self, frame: Frame, at_us: int) -> None:
+        """Notes the difference between a frame's clock and the bus's."""
+        self.clock_skew_seconds.labels(frame.camera_id).set((at_us - frame.captured_at_us) / 1e6)
