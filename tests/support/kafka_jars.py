@@ -1,0 +1,115 @@
+"""Obtains Apache Kafka once, through the machine's own Maven, and says why where it cannot be had."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+POM = Path(__file__).resolve().parents[2] / "infra" / "kafka" / "pom.xml"
+MINIMUM_JAVA = 17
+_FETCH_TIMEOUT_S = 600
+
+
+class KafkaUnavailable(RuntimeError):
+    """Why no Kafka can run on this machine, and what to do about it."""
+
+
+@functools.cache
+def kafka_version() -> str:
+    """The pinned version, read from infra/kafka/pom.xml."""
+    node = ElementTree.parse(POM).find(".//{http://maven.apache.org/POM/4.0.0}kafka.version")
+    if node is None or not node.text:
+        raise RuntimeError(f"{POM}: expected a property kafka.version")
+    return node.text.strip()
+
+
+def cache_folder() -> Path:
+    """Where the jars lie or will lie: $XDG_CACHE_HOME/overt/kafka-VERSION, by default under ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "overt" / f"kafka-{kafka_version()}"
+
+
+@functools.cache
+def java_missing() -> str | None:
+    """None when `java` is new enough for the broker, else the reason."""
+    java = shutil.which("java")
+    if java is None:
+        return f"java is missing: install a JRE {MINIMUM_JAVA} or newer (infra/test-deps.sh does on Debian)"
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    found = re.search(r'version "(\d+)', said)
+    if found is None or int(found[1]) < MINIMUM_JAVA:
+        return (
+            f"java is too old for Kafka {kafka_version()}: need {MINIMUM_JAVA} or newer, `java -version` says {said!r}"
+        )
+    return None
+
+
+@functools.cache
+def jars() -> Path:
+    """The folder of the broker's jars, fetched with Maven on first use; KafkaUnavailable says why not.
+
+    May block for minutes on the first call on a machine. Two test runs at once fetch once.
+    """
+    target = cache_folder()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (target.parent / f"{target.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.is_dir():
+                _fetch(target)
+    except OSError as error:
+        raise KafkaUnavailable(f"the cache folder {target} cannot be written: {error}") from error
+    return target
+
+
+def _fetch(target: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise KafkaUnavailable(
+            "mvn is missing: install Maven (infra/test-deps.sh does on Debian), or Docker with its daemon"
+        )
+    # Into a folder beside it and then renamed, so that a broken download is never taken for a whole one.
+    partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        command = [
+            maven,
+            "-B",
+            "-q",
+            "-C",
+            "-f",
+            str(POM),
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={partial}",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
+        if done.returncode != 0:
+            said = "\n".join((done.stdout + done.stderr).splitlines()[:5])
+            raise KafkaUnavailable(
+                f"mvn could not obtain Kafka {kafka_version()} (is its repository reachable?): {said}"
+            )
+        partial.rename(target)
+    except subprocess.TimeoutExpired:
+        raise KafkaUnavailable(f"mvn did not obtain Kafka {kafka_version()} within {_FETCH_TIMEOUT_S} s") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@functools.cache
+def docker_missing() -> str | None:
+    """None when a Docker daemon answers, else the reason."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return "docker is missing"
+    try:
+        done = subprocess.run(
+            [docker, "version", "--format", "{{.Server.Version}}"], capture_output=True, timeout=20, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "the Docker daemon does not answer"
+    return None if done.returncode == 0 else "no Docker daemon answers"
