@@ -1,0 +1,315 @@
+"""The one loop. Poll, commit, pause and dead-letter live here and nowhere else.
+
+Each turn, in this order:
+
+1. poll a batch,
+2. decode and unseal it; shed frames that are past their deadline,
+3. run the stage,
+4. produce its outputs, and a dead letter for each reject,
+5. flush: until the bus has all of it nothing counts,
+6. save state,
+7. commit.
+
+A crash between any two steps repeats the batch and, since identities come from causes, repeats its outputs. When the
+broker or Redis is away in any step, the batch is put back and state stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from overt.messages import Frame, Message, Sightings
+from overt.ports import (
+    HARMLESS,
+    Clock,
+    Codec,
+    Fenced,
+    KeyGone,
+    NotAuthentic,
+    Reason,
+    Record,
+    Reject,
+    Sink,
+    Source,
+    TopicPartition,
+    Unavailable,
+    Undecodable,
+)
+from overt.runtime.limit import RejectLimit, RejectWindow
+from overt.runtime.metrics import Metrics
+from overt.runtime.runners import Runner
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_BACKOFF_S = 2.0
+_LAG_EVERY_S = 1.0
+
+
+class Companion(Protocol):
+    """Something that the stage looks things up in and that must be kept up to date: the matcher's watchlist."""
+
+    def follow(self) -> None:
+        """Takes in what is new, without waiting. Raises Unavailable."""
+        ...
+
+    def ready(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a worker does, apart from the stage."""
+
+    service: str
+    reads: str
+    """Topic, with prefix."""
+    most: int
+    """Records in a batch at most."""
+    route: Callable[[Message], tuple[str, int | None]]
+    """Topic (with prefix) and partition (None: hash the key) of an output."""
+    deadletters: str
+    flush_s: float = 8.0
+    poll_s: float = 0.2
+    limit: RejectLimit = field(default_factory=RejectLimit)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A polled batch after step 2: what goes on to the stage, and what is rejected already."""
+
+    records: Sequence[Record]
+    kept: list[int] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Worker:
+    """Drives one stage. `run` blocks until it is told to stop, and then drains: the batch in hand is finished."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        runner: Runner[Any, Any],
+        *,
+        source: Source,
+        sink: Sink,
+        codec: Codec,
+        metrics: Metrics,
+        clock: Clock,
+        stamp: Callable[[Message, int], Message] = lambda message, _: message,
+        observe: Callable[[Sightings], None] | None = None,
+        companion: Companion | None = None,
+    ) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._source = source
+        self._sink = sink
+        self._codec = codec
+        self._metrics = metrics
+        self._clock = clock
+        self._stamp = stamp
+        self._observe = observe
+        self._companion = companion
+        self._window = RejectWindow(plan.limit)
+        self._assigned: set[TopicPartition] = set()
+        self._joined = False
+        self._failures = 0
+        self._lag_at_s = 0.0
+        self.last_turn_s = time.monotonic()
+
+    # The loop
+
+    def run(self, stop: threading.Event) -> None:
+        """Turns until `stop` is set; then leaves the group. Raises what is nobody's fault but ours."""
+        self.open()
+        try:
+            while not stop.is_set():
+                self.turn()
+                if self._failures:
+                    stop.wait(min(0.05 * 2**self._failures, _LONGEST_BACKOFF_S))
+        finally:
+            self.close()
+
+    def open(self) -> None:
+        self._source.subscribe([self._plan.reads], self)
+
+    def close(self) -> None:
+        self._source.close()
+        self._sink.close()
+
+    def turn(self) -> int:
+        """One turn of the loop; returns how many records it has finished."""
+        self.last_turn_s = time.monotonic()
+        records: Sequence[Record] = ()
+        try:
+            if self._companion is not None:
+                self._companion.follow()
+                if not self._companion.ready():  # what it would answer now is not the truth yet
+                    time.sleep(0.01)
+                    return 0
+            records = self._source.poll(self._plan.most, self._plan.poll_s)  # 1
+            if records:
+                self._work_off(records)
+            self._failures = 0
+        except Unavailable as error:
+            self._put_back(records, str(error))
+            return 0
+        except Fenced:
+            self._metrics.fenced.labels(self._plan.service).inc()
+            self._source.rewind(records)
+            return 0
+        finally:
+            self._look_around()
+        return len(records)
+
+    def _work_off(self, records: Sequence[Record]) -> None:
+        batch = self._decode(records)  # 2
+        started = time.perf_counter()
+        outcome = self._runner.run(batch.messages)  # 3
+        took = time.perf_counter() - started
+        rejects = batch.rejects + [Reject(batch.kept[r.index], r.reason) for r in outcome.rejects]
+        now = self._clock()
+        outputs = [m if isinstance(m, Sightings) else self._stamp(m, now) for m in outcome.outputs]
+        self._produce(outputs, rejects, records)  # 4
+        self._sink.flush(self._plan.flush_s)  # 5
+        self._runner.keep()  # 6
+        self._source.commit(records)  # 7
+        self._count(batch, outputs, outcome.repeats, rejects, took)
+
+    def ready(self) -> bool:
+        """Whether the service is in its group, sees its world and knows its watchlist."""
+        return self._joined and not self._failures and (self._companion is None or self._companion.ready())
+
+    # Its steps
+
+    def _decode(self, records: Sequence[Record]) -> _Batch:
+        batch = _Batch(records)
+        for index, record in enumerate(records):
+            try:
+                message = self._codec.decode(record)
+            except Undecodable:
+                batch.rejects.append(Reject(index, Reason.UNDECODABLE))
+            except KeyGone:
+                batch.rejects.append(Reject(index, Reason.KEY_GONE))
+            except NotAuthentic:
+                batch.rejects.append(Reject(index, Reason.NOT_AUTHENTIC))
+            else:
+                if not self._too_late(message, record):
+                    batch.kept.append(index)
+                    batch.messages.append(message)
+        return batch
+
+    def _too_late(self, message: Message, record: Record) -> bool:
+        """The one place where something is dropped for being late: a frame past its deadline. It is counted."""
+        if not isinstance(message, Frame):
+            return False
+        if message.deadline_us is None:
+            return False
+        self._metrics.arrived(message, record.timestamp_us)
+        late = self._clock() > message.deadline_us
+        if late:
+            self._metrics.frames_shed.labels(message.camera_id).inc()
+        return late
+
+    def _produce(self, outputs: Sequence[Any], rejects: Sequence[Reject], records: Sequence[Record]) -> None:
+        for output in outputs:
+            if isinstance(output, Sightings):
+                if self._observe is not None:
+                    self._observe(output)
+                continue
+            topic, partition = self._plan.route(output)
+            self._sink.produce(topic, key=output.key, value=self._codec.encode(output), partition=partition)
+        for reject in rejects:
+            origin = records[reject.index]
+            headers = {
+                "stage": self._plan.service,
+                "reason": reject.reason.value,
+                "topic": origin.topic,
+                "partition": str(origin.partition),
+                "offset": str(origin.offset),
+            }
+            self._sink.produce(self._plan.deadletters, key=origin.key, value=None, headers=headers)
+
+    def _put_back(self, records: Sequence[Record], why: str) -> None:
+        self._failures = min(self._failures + 1, 8)
+        self._metrics.unavailable.labels(self._plan.service).inc()
+        if self._failures == 1:
+            _log.warning("%s: waiting: %s", self._plan.service, why)
+        self._source.rewind(records)
+
+    # What it tells
+
+    def _count(
+        self, batch: _Batch, outputs: Sequence[Any], repeats: int, rejects: Sequence[Reject], took_s: float
+    ) -> None:
+        service, now_us, now_s = self._plan.service, self._clock(), time.monotonic()
+        metrics = self._metrics
+        metrics.records.labels(service).inc(len(batch.records))
+        metrics.repeats.labels(service).inc(repeats)
+        metrics.batch_seconds.labels(service).observe(took_s)
+        metrics.batch_size.labels(service).observe(len(batch.records))
+        for message in batch.messages:
+            captured_at_us = getattr(message, "captured_at_us", None)
+            if captured_at_us is not None:
+                metrics.capture_to_stage_seconds.labels(service).observe(max(0.0, (now_us - captured_at_us) / 1e6))
+        for output in outputs:
+            if not isinstance(output, Sightings):
+                metrics.produced(output, now_us)
+        why = {reject.index: reject.reason for reject in rejects}
+        for reason in why.values():
+            metrics.rejects.labels(service, reason.value).inc()
+        for index, record in enumerate(batch.records):
+            harmful = index in why and why[index] not in HARMLESS
+            self._limit((record.topic, record.partition), harmful, now_s)
+
+    def _limit(self, partition: TopicPartition, rejected: bool, now_s: float) -> None:
+        if self._window.note(partition, rejected, now_s):
+            topic, number = partition
+            _log.error(
+                "%s: too many rejects: %s/%d rests for %.0f s; look at the camera that writes it",
+                self._plan.service,
+                topic,
+                number,
+                self._plan.limit.rest_s,
+            )
+            self._source.pause(partition)
+            self._metrics.partition_paused.labels(self._plan.service, topic, str(number)).set(1)
+
+    def _look_around(self) -> None:
+        """Ends rests that are over, and tells the lag, once in a while."""
+        now_s = time.monotonic()
+        for partition in self._window.rested(now_s):
+            if partition in self._assigned:
+                self._source.resume(partition)
+            self._metrics.partition_paused.labels(self._plan.service, partition[0], str(partition[1])).set(0)
+        if now_s - self._lag_at_s >= _LAG_EVERY_S:
+            self._lag_at_s = now_s
+            for (topic, number), lag in self._source.lag().items():
+                self._metrics.consumer_lag.labels(self._plan.service, topic, str(number)).set(lag)
+            self._metrics.ready.labels(self._plan.service).set(self.ready())
+
+    # What the source tells (overt.ports.Rebalance)
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self._joined = True
+        self._assigned.update(partitions)
+        self._runner.forget()
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Whatever was polled is finished and committed: `poll` is only called between batches."""
+        self._leave(partitions)
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self._leave(partitions)
+
+    def _leave(self, partitions: Sequence[TopicPartition]) -> None:
+        self._assigned.difference_update(partitions)
+        self._runner.forget()
+        for topic, number in partitions:
+            self._window.forget((topic, number))
+            self._metrics.partition_paused.labels(self._plan.service, topic, str(number)).set(0)
+            self._metrics.consumer_lag.labels(self._plan.service, topic, str(number)).set(0)
