@@ -53,6 +53,8 @@ class Reason(StrEnum):
     """Its vector belongs to another model space than the watchlist."""
     UNKNOWN_CAMERA = "unknown_camera"
     """Its camera is not in the deployment."""
+    UNKNOWN_CATEGORY = "unknown_category"
+    """Its watchlist category is not in the deployment."""
     FAILED = "failed"
     """The stage raised an exception on it twice."""
 
