@@ -1,0 +1,103 @@
+"""Opens a model in ONNX Runtime as its card says, and refuses whatever would silently be something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from overt.models.card import Card
+from overt.models.errors import BadSession, MissingModel
+from overt.models.files import read_checked
+
+Floats = NDArray[np.float32]
+CPU = "CPUExecutionProvider"
+
+_LEVELS = {
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_ERRORS_ONLY = 3
+
+
+class Session:
+    """An open model. `run` may be called from several threads at once."""
+
+    def __init__(self, card: Card, inference: onnxruntime.InferenceSession) -> None:
+        self._inference = inference
+        self._input = card.input.tensor
+        self._keys = tuple(card.outputs)
+        self._outputs = [card.outputs[key] for key in card.outputs]
+        self.provider: str = inference.get_providers()[0]
+        """The execution provider that runs the graph."""
+
+    def run(self, tensor: Floats) -> Mapping[str, Floats]:
+        """One pass over a tensor of `preprocess.to_input`; float32 outputs by the names of the card's `outputs`."""
+        return dict(zip(self._keys, self._inference.run(self._outputs, {self._input: tensor}), strict=True))
+
+
+def open_session(card: Card, path: Path, *, threads: int | None = None, provider: str = CPU) -> Session:
+    """Loads the file of `Registry.path` after hashing the bytes that are loaded.
+
+    `threads` is the number for one pass, the card's when None. Raises WrongBytes; MissingModel when there is no such
+    file; BadSession when `provider` is not active (never a silent CPU) or the graph is not what the card says.
+    """
+    if provider not in onnxruntime.get_available_providers():
+        raise _inactive(card, provider)
+    try:
+        data = read_checked(path, card.onnx, f"Run: overt models verify {card.name}")
+    except FileNotFoundError as error:
+        raise MissingModel(f"{card.name}: {path} does not exist. Run: overt models pull {card.name}") from error
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = _LEVELS[card.session.graph_optimisation]
+    options.intra_op_num_threads = threads or card.session.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    onnxruntime.disable_telemetry_events()
+    inference = onnxruntime.InferenceSession(data, options, providers=[provider])
+    inference.disable_fallback()
+    if provider not in inference.get_providers():
+        raise _inactive(card, provider)
+    _check_graph(card, inference)
+    return Session(card, inference)
+
+
+def _inactive(card: Card, provider: str) -> BadSession:
+    available = ", ".join(onnxruntime.get_available_providers())
+    return BadSession(
+        f"{card.name}: the execution provider {provider} was asked for and is not active. Available here: {available}. "
+        f"Name one of them, or install the ONNX Runtime build and the drivers that {provider} needs."
+    )
+
+
+def _check_graph(card: Card, inference: onnxruntime.InferenceSession) -> None:
+    """Names, type and geometry of the graph against the card; a free dimension of the graph fits every size."""
+    inputs = {i.name: (i.type, i.shape) for i in inference.get_inputs()}
+    side = card.input.chip_px
+    expected = [None, 3, side, side] if card.input.layout == "NCHW" else [None, side, side, 3]
+    if list(inputs) != [card.input.tensor]:
+        raise BadSession(
+            f"{card.name}: field input.tensor is {card.input.tensor!r}, the graph's inputs: {list(inputs)}"
+        )
+    kind, shape = inputs[card.input.tensor]
+    if kind != "tensor(float)" or not _fits(shape, expected):
+        raise BadSession(f"{card.name}: field input: float32 {expected} expected, the graph takes {kind} {shape}")
+    outputs = {o.name: o.shape for o in inference.get_outputs()}
+    if absent := [name for name in card.outputs.values() if name not in outputs]:
+        raise BadSession(f"{card.name}: field outputs names {absent}, the graph's outputs: {list(outputs)}")
+    if card.role == "embedder" and not _fits(outputs[card.outputs["embedding"]], [None, card.dimension]):
+        raise BadSession(
+            f"{card.name}: field dimension is {card.dimension}, the graph gives {outputs[card.outputs['embedding']]}"
+        )
+
+
+def _fits(shape: list[int | str | None], expected: list[int | None]) -> bool:
+    """Whether a graph's shape has the expected sizes; None is a size that the graph must leave free."""
+    return len(shape) == len(expected) and all(
+        not isinstance(size, int) if wanted is None else size == wanted
+        for size, wanted in zip(shape, expected, strict=True)
+    )
