@@ -1,0 +1,74 @@
+"""`/metrics`, `/healthz` and `/readyz` of one process, on a thread of their own. They tell numbers and no content."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+_log = logging.getLogger(__name__)
+
+
+class HealthServer:
+    """Serves until `close`. healthy: the loop still turns; ready: the service can do its work now."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        healthy: Callable[[], bool],
+        ready: Callable[[], bool],
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._registry = registry
+        self._healthy = healthy
+        self._ready = ready
+        self._refresh = refresh
+        self._server: ThreadingHTTPServer | None = None
+
+    def open(self, host: str, port: int) -> int:
+        """Listens on host and port (0: a free one, which is returned). Raises OSError when it cannot."""
+        routes = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answer = routes.get(self.path.partition("?")[0])
+                status, kind, body = answer() if answer else (404, "text/plain", b"not found\n")
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+                """A scrape every few seconds is no news."""
+
+        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+        bound = int(self._server.server_address[1])
+        _log.info("metrics at http://%s:%d/metrics", host, bound)
+        return bound
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _metrics(self) -> tuple[int, str, bytes]:
+        self._refresh()
+        return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+
+    def _health(self) -> tuple[int, str, bytes]:
+        return _verdict(self._healthy(), "the loop has stood still")
+
+    def _readiness(self) -> tuple[int, str, bytes]:
+        return _verdict(self._ready(), "not ready")
+
+
+def _verdict(good: bool, otherwise: str) -> tuple[int, str, bytes]:
+    return (200, "text/plain", b"ok\n") if good else (503, "text/plain", f"{otherwise}\n".encode())
