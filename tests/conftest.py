@@ -1,9 +1,10 @@
-"""Fixtures for the real parts, their markers, and what a run could not have."""
+"""Fixtures for the real parts, their marks, and what a run says at its end."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,28 @@ import pytest
 from tests.support.kafka_broker import KafkaBroker, kafka_unavailable
 from tests.support.redis_server import RedisServer, redis_unavailable
 from tests.support.requirements import require
+from tests.support.rtsp_server import RtspServer, rtsp_unavailable
+from tests.support.summary import kafka_was_left_out, mark_by_fixture, write_summary
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark before `-m` selects."""
+    mark_by_fixture(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A whole run in CI that never met a real broker has failed."""
+    if kafka_was_left_out(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """See tests/support/summary.py."""
+    write_summary(terminalreporter, config)
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +59,8 @@ def kafka_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     require(kafka_unavailable())
     brokers: list[KafkaBroker] = []
 
-    def make(**options: object) -> KafkaBroker:
-        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), **options)  # type: ignore[arg-type]  # passed through
+    def make(settings: Mapping[str, str] | None = None, *, port: int | None = None, heap_mb: int = 256) -> KafkaBroker:
+        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), settings=settings, port=port, heap_mb=heap_mb)
         brokers.append(broker)
         broker.start()
         return broker
@@ -65,3 +86,32 @@ def redis_server(_redis_process: RedisServer) -> RedisServer:
     else:
         _redis_process.start()
     return _redis_process
+
+
+@pytest.fixture
+def rtsp_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RtspServer]]:
+    """`rtsp_factory(video, port=..., frames_per_s=..., width=...)` gives a running camera that shows the video."""
+    reason = rtsp_unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    servers: list[RtspServer] = []
+
+    def make(video: Path, *, port: int | None = None, frames_per_s: int = 15, width: int = 640) -> RtspServer:
+        folder = tmp_path_factory.mktemp("rtsp")
+        server = RtspServer(video, folder, port=port, frames_per_s=frames_per_s, width=width)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def rtsp_server(rtsp_factory: Callable[..., RtspServer], tmp_path: Path) -> RtspServer:
+    """A running camera that shows a moving test pattern, 640 by 360 pixels, 15 pictures a second."""
+    video = tmp_path / "pattern.mkv"
+    pattern = "testsrc2=size=640x360:rate=15:duration=4"
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", pattern, str(video)], check=True)
+    return rtsp_factory(video)

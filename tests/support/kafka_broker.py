@@ -6,6 +6,7 @@ import functools
 import os
 import secrets
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -197,3 +198,8 @@ class KafkaBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+if __name__ == "__main__":
+    # For infra/test-deps.sh: obtain Kafka, or say why not.
+    sys.exit(kafka_unavailable())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 POM = Path(__file__).resolve().parents[2] / "infra" / "kafka" / "pom.xml"
 MINIMUM_JAVA = 17
-_FETCH_TIMEOUT_S = 600
+_FETCH_TIMEOUT_S = 240
 
 
 class KafkaUnavailable(RuntimeError):
@@ -89,7 +89,7 @@ def _fetch(target: Path) -> None:
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
         if done.returncode != 0:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[:5])
+            said = " / ".join((done.stdout + done.stderr).splitlines()[:5])
             raise KafkaUnavailable(
                 f"mvn could not obtain Kafka {kafka_version()} (is its repository reachable?): {said}"
             )
