@@ -1,1 +1,1 @@
-"""Making a watchlist: a folder of reference images becomes entries that a gallery can hold."""
+"""Making a watchlist: listed reference images become entries that a gallery can hold."""

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from overt.governance.listing import ListedImage
 from overt.identity import NAMESPACE
 from overt.messages import Kind, Vector, WatchlistEntry
 from overt.picture import BadPicture, Bgr, Picture, decode
-from overt.watchlist.folder import Reference
 
 _LONGEST_SIDE_PX = 1280
 """Larger images are reduced first: a face that is enrolled from one is still far above what a model takes."""
@@ -58,40 +58,40 @@ class Terms:
 class Refused:
     """A reference image that was not enrolled, and what is wrong with it, for the watchlist's maker."""
 
-    reference: Reference
+    image: ListedImage
     why: str
 
 
-def enrol(reference: Reference, terms: Terms, extractor: Extractor, now_us: int) -> WatchlistEntry | Refused:
+def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -> WatchlistEntry | Refused:
     """Makes the entry of one reference image. Its id comes from deployment, subject and file name."""
     try:
-        if reference.path.stat().st_size > _LARGEST_FILE:
-            return Refused(reference, f"the file is larger than {_LARGEST_FILE // 1_000_000} MB")
-        bgr = _reduced(decode(reference.path.read_bytes()))
+        if image.path.stat().st_size > _LARGEST_FILE:
+            return Refused(image, f"the file is larger than {_LARGEST_FILE // 1_000_000} MB")
+        bgr = _reduced(decode(image.path.read_bytes()))
     except BadPicture as error:
-        return Refused(reference, str(error))
+        return Refused(image, str(error))
     except OSError as error:
-        return Refused(reference, f"the file cannot be read: {error.strerror}")
+        return Refused(image, f"the file cannot be read: {error.strerror}")
     faces = extractor.find(bgr)
     if len(faces.xyxy) != 1:
         many = f"{len(faces.xyxy)} faces" if len(faces.xyxy) else "no face"
-        return Refused(reference, f"{many} found; exactly one is wanted: cut the image to the subject's face")
+        return Refused(image, f"{many} found; exactly one is wanted: cut the image to the subject's face")
     landmarks = faces.landmarks[0]
     between_eyes = float(np.linalg.norm(landmarks[1] - landmarks[0]))
     if between_eyes < extractor.min_eye_distance_px:
         wanted = extractor.min_eye_distance_px
-        return Refused(reference, f"{between_eyes:.0f} px between the eyes, {wanted:.0f} wanted: use a larger image")
+        return Refused(image, f"{between_eyes:.0f} px between the eyes, {wanted:.0f} wanted: use a larger image")
     chip = extractor.chip(bgr, landmarks)
     if chip is None:
-        return Refused(reference, "the face's landmarks cannot be aligned: use a frontal image")
+        return Refused(image, "the face's landmarks cannot be aligned: use a frontal image")
     vector = extractor.embed(chip[None])[0]
     if not np.isfinite(vector).all():
-        return Refused(reference, "the model gives no finite vector for it")
+        return Refused(image, "the model gives no finite vector for it")
     return WatchlistEntry(
-        entry_id=_entry_id(terms.deployment_id, reference),
+        entry_id=_entry_id(terms.deployment_id, image),
         deployment_id=terms.deployment_id,
-        subject_id=reference.subject_id,
-        category=reference.category,
+        subject_id=image.subject_id,
+        category=image.category_id,
         kind=terms.kind,
         basis=terms.basis,
         valid_from_us=terms.valid_from_us,
@@ -103,8 +103,8 @@ def enrol(reference: Reference, terms: Terms, extractor: Extractor, now_us: int)
     )
 
 
-def _entry_id(deployment_id: str, reference: Reference) -> str:
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(("entry", deployment_id, reference.subject_id, reference.path.name))))
+def _entry_id(deployment_id: str, image: ListedImage) -> str:
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(("entry", deployment_id, image.subject_id, image.path.name))))
 
 
 def _reduced(bgr: Bgr) -> Bgr:
