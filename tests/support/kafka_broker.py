@@ -79,7 +79,10 @@ class KafkaBroker:
     """One broker with its folder (`data/`, `server.properties`, `broker.log`) and two ports that stay its own.
 
     `start` after `stop` or `kill` finds the same ports and data. `settings` are broker settings over the defaults
-    above, for instance {"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "200"}.
+    above. To see retention and compaction at work in a second or two: "log.retention.check.interval.ms": "300",
+    "log.cleaner.backoff.ms": "200" and "log.initial.task.delay.ms": "500", without which nothing is deleted in the first
+    30 s after a start; and on the topic segment.ms, retention.ms, file.delete.delay.ms, min.cleanable.dirty.ratio.
+    In a container (see `_java_command`) a broker outlives a test run that is killed with SIGKILL.
     Nothing runs, and no file is written, before `start`.
     """
 

@@ -89,7 +89,8 @@ def _fetch(target: Path) -> None:
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
         if done.returncode != 0:
-            said = " / ".join((done.stdout + done.stderr).splitlines()[:5])
+            errors = [line.partition("[ERROR] ")[2] for line in done.stdout.splitlines() if "[ERROR] " in line]
+            said = errors[0] if errors else f"it ended with {done.returncode}"
             raise KafkaUnavailable(
                 f"mvn could not obtain Kafka {kafka_version()} (is its repository reachable?): {said}"
             )
