@@ -80,8 +80,9 @@ class KafkaBroker:
 
     `start` after `stop` or `kill` finds the same ports and data. `settings` are broker settings over the defaults
     above. To see retention and compaction at work in a second or two: "log.retention.check.interval.ms": "300",
-    "log.cleaner.backoff.ms": "200" and "log.initial.task.delay.ms": "500", without which nothing is deleted in the first
-    30 s after a start; and on the topic segment.ms, retention.ms, file.delete.delay.ms, min.cleanable.dirty.ratio.
+    "log.cleaner.backoff.ms": "200" and "log.initial.task.delay.ms": "500", without which nothing is deleted in the
+    first 30 s after a start; and on the topic segment.ms, retention.ms, file.delete.delay.ms and
+    min.cleanable.dirty.ratio.
     In a container (see `_java_command`) a broker outlives a test run that is killed with SIGKILL.
     Nothing runs, and no file is written, before `start`.
     """
