@@ -265,6 +265,41 @@ class State(Protocol):
         ...
 
 
+class Leases(Protocol):
+    """Who reads a camera: exactly one frame replica at a time.
+
+    The number of a lease is a fencing number: every later holder's is higher, also after the store was wiped. It is
+    the `source_epoch` of a live camera's frames.
+    """
+
+    def acquire(self, camera_id: str) -> int | None:
+        """The number of the lease, or None while another holds it. Taking one's own lease again gives a new number.
+        Raises Unavailable."""
+        ...
+
+    def renew(self, camera_id: str, epoch: int) -> bool:
+        """Prolongs the lease; False when it is not held any more: stop reading at once. Raises Unavailable."""
+        ...
+
+    def held(self, camera_id: str, epoch: int) -> bool:
+        """Whether the lease still stands by what this process knows, without asking: False after the lease's whole
+        life without a successful renewal. Ask it before sending a frame; never blocks."""
+        ...
+
+    def release(self, camera_id: str, epoch: int) -> None:
+        """Gives the lease up if it is still one's own. Raises Unavailable."""
+        ...
+
+    def progress(self, camera_id: str, frame_seq: int) -> None:
+        """Notes the last frame of a repeatable source that the bus has acknowledged. It never goes back. Raises
+        Unavailable."""
+        ...
+
+    def read_progress(self, camera_id: str) -> int | None:
+        """The last frame noted by whoever read the source before; None: nobody did. Raises Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """The best entry of one subject for a probe."""
