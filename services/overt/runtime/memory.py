@@ -64,6 +64,10 @@ class MemoryBus:
             for group in self._groups.values():
                 self._reassign(group)
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return len(self._topics[topic])
+
     def source(self, group: str) -> MemorySource:
         return MemorySource(self, group)
 

@@ -1,0 +1,158 @@
+"""`overt run` and `overt demo`: everything in one process, nothing to install but the package."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from overt.cli.errors import UserError
+from overt.cli.outputs import RunOutputs
+from overt.demo.deployments import demo_deployment, own_deployment
+from overt.governance.deployment import Deployment, WindowState, window_state
+from overt.governance.listing import WatchlistError
+from overt.governance.loading import load_deployment
+from overt.runtime.embedded import EmbeddedRun
+from overt.runtime.enrolment import Enrolment, enrol_folder
+from overt.runtime.health import HealthServer
+from overt.runtime.loaded import open_registry
+from overt.runtime.logs import configure_logging
+from overt.runtime.metrics import Metrics
+from overt.runtime.settings import Settings, load_settings
+from overt.runtime.wiring import Wiring
+from overt.runtime.world import memory_world, now_us
+
+
+@click.command()
+@click.argument("deployment_file", metavar="DEPLOYMENT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True,
+              help="Folder for alerts.jsonl and report.html.")
+@click.option("--realtime/--no-realtime", default=True, show_default=True,
+              help="Keep the cameras' pace, or read files as fast as possible and lose no frame.")
+@click.option("--annotate", is_flag=True,
+              help="Also write a video of each camera, with everyone who raised no alert blurred.")
+def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> None:
+    """Run a deployment on this machine: all cameras, all stages, one process.
+
+    Prints each alert as it happens and appends it to OUT/alerts.jsonl. Ends when its files end or its window closes;
+    Ctrl-C stops reading, finishes what was read, and ends. No picture of anyone is written without --annotate.
+
+    \b
+    overt run deployment.yaml --out out/
+    overt run recording.yaml --no-realtime --out out/ --annotate
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    deployment = load_deployment(deployment_file, check_files=True)
+    if realtime and window_state(deployment, now_us()) is WindowState.AFTER:
+        raise UserError(f"{deployment_file}: the window ended at {deployment.window.end}: nothing may be captured")
+    run_embedded(deployment, settings, out, realtime=realtime, annotate=annotate, images=annotate)
+
+
+@click.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/demo"), show_default=True,
+              help="Folder for alerts.jsonl, the annotated video and report.html.")
+@click.option("--video", type=click.Path(exists=True, path_type=Path), help="Your own video instead of the composed one.")
+@click.option("--camera", type=int, help="Number of a webcam, instead of a video.")
+@click.option("--watchlist", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Your own watchlist: one subfolder, or one file-name prefix, for each subject.")
+def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | None) -> None:
+    """The whole pipeline on a walk-past: its alerts, an annotated video and a report.
+
+    Obtains the default models and public-domain portraits once, composes a video of people walking through a zone,
+    and runs frame to alerter over it with the defaults of `overt run`.
+
+    \b
+    overt demo
+    overt demo --video walk.mp4 --watchlist people/
+    overt demo --camera 0 --watchlist people/
+    """
+    settings = load_settings()
+    configure_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
+    if video is not None and camera is not None:
+        raise UserError("give --video or --camera, not both")
+    if (video is not None or camera is not None) and watchlist is None:
+        raise UserError("your own material needs --watchlist DIR: one subfolder, or one file-name prefix, a subject")
+    pull_defaults(settings)
+    if watchlist is None:
+        deployment = demo_deployment(settings.cache / "demo", _bar("portraits and video"))
+    else:
+        source = f"usb:{camera}" if camera is not None else str(video or "")
+        deployment = own_deployment(source, watchlist) if source else demo_deployment(
+            settings.cache / "demo", _bar("portraits and video"), watchlist)
+    run_embedded(deployment, settings, out, realtime=camera is not None, annotate=True, images=True)
+
+
+def run_embedded(
+    deployment: Deployment, settings: Settings, out: Path, *, realtime: bool, annotate: bool, images: bool
+) -> None:
+    """Enrols, runs, prints and writes. Raises the errors that `overt.cli.errors` reports."""
+    metrics = Metrics()
+    world, bus = memory_world(deployment)
+    wiring = Wiring(world, settings, metrics, realtime=realtime)
+    enrolment = enrol(wiring)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    outputs = RunOutputs(out, wiring, enrolment, annotate=annotate, images=images, realtime=realtime)
+    embedded = EmbeddedRun(
+        wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
+    )
+    health = HealthServer(metrics.registry, healthy=lambda: True, ready=embedded.ready)
+    if settings.metrics_port:
+        health.open(settings.metrics_host, settings.metrics_port)
+    outputs.begin()
+    try:
+        embedded.run(stop)
+    finally:
+        health.close()
+        outputs.end()
+
+
+def enrol(wiring: Wiring) -> Enrolment:
+    """Enrols the watchlist's folder, saying what was refused. Raises UserError when nobody could be enrolled."""
+    try:
+        enrolment = enrol_folder(wiring, _bar("enrolling"))
+    except WatchlistError as error:
+        raise UserError(f"the watchlist cannot be used:\n  {error}", 6) from error
+    for refused in enrolment.refused:
+        click.echo(f"not enrolled: {refused.image.path}: {refused.why}", err=True)
+    if not enrolment.entries:
+        raise UserError("nobody could be enrolled; see the reasons above", 6)
+    click.echo(f"watchlist: {len(enrolment.entries)} images of {enrolment.subjects} subjects", err=True)
+    return enrolment
+
+
+def pull_defaults(settings: Settings) -> None:
+    """Obtains the default models where they are not here yet."""
+    from overt.cli.models import say_progress
+
+    registry = open_registry(settings)
+    for card in registry.cards():
+        if card.default:
+            registry.pull(card.name, say_progress)
+
+
+class _Bar:
+    """A line on standard error that says how far a long step has come; on a terminal it stays one line."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._last = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        import sys
+
+        percent = 100 * done // max(total, 1)
+        if percent == self._last or (not sys.stderr.isatty() and percent % 25):
+            return
+        self._last = percent
+        end = "\r" if sys.stderr.isatty() and done < total else "\n"
+        click.echo(f"{self._what}: {done}/{total}", err=True, nl=False)
+        click.echo(end, err=True, nl=False)
+
+
+def _bar(what: str) -> _Bar:
+    return _Bar(what)

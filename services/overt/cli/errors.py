@@ -1,0 +1,53 @@
+"""Every failure that is the user's to solve: one line that says what to do, and an exit code of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from overt.governance.loading import DeploymentError
+from overt.models.errors import ModelError
+from overt.ports import Unavailable
+from overt.runtime.avro import SchemaError
+from overt.runtime.settings import SettingsError
+
+EXIT_CODES = {
+    0: "done",
+    1: "an error in Overt itself",
+    2: "wrong usage, settings or deployment file",
+    3: "a model is missing or wrong",
+    4: "Kafka or Redis is not available",
+    5: "a camera or file cannot be read",
+    6: "the watchlist cannot be used",
+    7: "a check found what it must not find",
+    130: "interrupted",
+}
+
+
+class UserError(click.ClickException):
+    """An error of the command line's own, with the exit code of its kind."""
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turns the errors that a user can solve into a line on standard error and an exit code."""
+    try:
+        yield
+    except (DeploymentError, SettingsError, SchemaError) as error:
+        _end(error, 2)
+    except ModelError as error:
+        _end(error, 3)
+    except Unavailable as error:
+        _end(error, 4)
+
+
+def _end(error: Exception, code: int) -> None:
+    click.echo(f"overt: {error}", err=True)
+    sys.exit(code)

@@ -1,0 +1,63 @@
+"""The deployment's models, opened; and what is made of them: a detector, an embedding model, an extractor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from overt.governance.deployment import Category, Deployment
+from overt.models.card import DetectorCard, EmbedderCard
+from overt.models.registry import Registry
+from overt.models.session import Session, open_session
+from overt.runtime.metrics import Metrics
+from overt.runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Cosine similarities of a category, its own or the model card's."""
+
+    match: float
+    strong: float
+
+
+class LoadedModels:
+    """Opens a model when it is first wanted: a matcher's process never loads a network.
+
+    Its cards are known at once. Raises overt.models.errors.ModelError, which says what to do.
+    """
+
+    def __init__(self, deployment: Deployment, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self.registry = open_registry(settings)
+        self.detector: DetectorCard = self.registry.detector(deployment.models.detector)
+        self.embedder: EmbedderCard = self.registry.embedder(deployment.models.embedder)
+
+    @cached_property
+    def detector_session(self) -> Session:
+        return self._open(self.detector)
+
+    @cached_property
+    def embedder_session(self) -> Session:
+        return self._open(self.embedder)
+
+    def thresholds(self, category: Category) -> Thresholds:
+        """The category's thresholds; where it names none, the embedder's own (see its card for their source)."""
+        points = self.embedder.match
+        match = points.default if category.threshold is None else category.threshold
+        if category.strong_threshold is not None:
+            return Thresholds(match, category.strong_threshold)
+        return Thresholds(match, max(match, points.points[-1].cosine))
+
+    def _open(self, card: DetectorCard | EmbedderCard) -> Session:
+        path = self.registry.path(card.name)
+        space = card.space_id if isinstance(card, EmbedderCard) else ""
+        self._metrics.model.labels(card.role, card.name, card.onnx.sha256, space).set(1)
+        return open_session(card, path, threads=self._settings.threads, provider=self._settings.provider)
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The model cards, with the places where files may be."""
+    search = [settings.models_dir] if settings.models_dir else []
+    return Registry(settings.cache / "models", search)

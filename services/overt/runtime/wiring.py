@@ -1,0 +1,136 @@
+"""The composition root: which stage runs with which model, rules and bus. Nothing else puts parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from overt.alerter.stage import AlerterStage, ConfirmationRule, Scene
+from overt.alerter.state import AlerterState
+from overt.embedder.model import EmbeddingModel
+from overt.embedder.stage import EmbedderStage
+from overt.matcher.stage import CategoryRule, MatcherStage
+from overt.messages import Alert, Message, Sightings
+from overt.runtime.cooldowns import CooldownHistory
+from overt.runtime.loaded import LoadedModels
+from overt.runtime.metrics import Metrics
+from overt.runtime.runners import Runner, StatefulRunner, StatelessRunner
+from overt.runtime.settings import Settings
+from overt.runtime.watchlist import WatchlistView
+from overt.runtime.worker import Companion, Plan, Worker
+from overt.runtime.world import World, now_us
+
+STAGES = ("detector", "embedder", "matcher", "alerter")
+_READS = {"detector": "frames", "embedder": "faces", "matcher": "embeddings", "alerter": "matches"}
+_MATCHES_AT_ONCE = 64
+_HISTORY_MARGIN_US = 600_000_000  # ten minutes: capture may be that much older than the alert on its topic
+
+
+class Wiring:
+    """Builds the workers of one process from a deployment, a world and settings."""
+
+    def __init__(self, world: World, settings: Settings, metrics: Metrics, *, realtime: bool) -> None:
+        self.world = world
+        self.deployment = world.deployment
+        self.settings = settings
+        self.metrics = metrics
+        self.realtime = realtime
+        self.models = LoadedModels(world.deployment, settings, metrics)
+
+    def worker(self, service: str, observe: Callable[[Sightings], None] | None = None) -> Worker:
+        """The worker of a service, one of `STAGES`. `observe` is told what a detector sees in each frame."""
+        build: dict[str, Callable[[], tuple[Runner[Any, Any], int, Companion | None]]] = {
+            "detector": lambda: self._detector(observing=observe is not None),
+            "embedder": self._embedder,
+            "matcher": self._matcher,
+            "alerter": self._alerter,
+        }
+        runner, most, companion = build[service]()
+        world = self.world
+        plan = Plan(
+            service=service,
+            reads=world.topic(_READS[service]),
+            most=most,
+            route=world.route,
+            deadletters=world.topic("deadletters"),
+        )
+        return Worker(
+            plan,
+            runner,
+            source=world.source(world.group(service)),
+            sink=world.sink(),
+            codec=world.codec,
+            metrics=self.metrics,
+            clock=now_us,
+            stamp=_stamp,
+            observe=observe,
+            companion=companion,
+        )
+
+    def embedding_model(self) -> EmbeddingModel:
+        """The deployment's embedding model, opened."""
+        session = self.models.embedder_session
+        return EmbeddingModel(self.models.embedder, lambda tensor: np.asarray(session.run(tensor)["embedding"]))
+
+    def _embedder(self) -> tuple[Runner[Any, Any], int, Companion | None]:
+        stage = EmbedderStage(self.embedding_model())
+        return StatelessRunner("embedder", stage), self.settings.embedder_batch, None
+
+    def _matcher(self) -> tuple[Runner[Any, Any], int, Companion | None]:
+        world = self.world
+        view = WatchlistView(
+            lambda: world.log.follow(world.topic("watchlist")),
+            world.codec,
+            deployment_id=self.deployment.deployment_id,
+            space_id=self.models.embedder.space_id,
+            metrics=self.metrics,
+        )
+        rules = {
+            c.category_id: CategoryRule(c.kind, self.models.thresholds(c).match)
+            for c in self.deployment.watchlist.categories
+        }
+        stage = MatcherStage(view.gallery, rules, self.models.embedder.dimension)
+        return StatelessRunner("matcher", stage), _MATCHES_AT_ONCE, view
+
+    def _alerter(self) -> tuple[Runner[Any, Any], int, Companion | None]:
+        deployment, world = self.deployment, self.world
+        cooldown_us = round(deployment.recognition.cooldown_s * 1e6)
+        stage = AlerterStage(
+            deployment.deployment_id,
+            {c.camera_id: Scene(deployment.site.site_id, c.zone.zone_id) for c in deployment.cameras},
+            {
+                c.category_id: ConfirmationRule(
+                    self.models.thresholds(c).strong, c.confirmations, round(c.within_s * 1e6)
+                )
+                for c in deployment.watchlist.categories
+            },
+            cooldown_us=cooldown_us,
+            authority=deployment.signature,
+        )
+        history = None
+        if world.peek is not None:
+            history = CooldownHistory(
+                world.log,
+                world.peek,
+                world.topic("alerts"),
+                deployment_id=deployment.deployment_id,
+                span_us=cooldown_us + _HISTORY_MARGIN_US if self.realtime else None,
+                clock=now_us,
+            )
+        runner = StatefulRunner(
+            "alerter",
+            stage,
+            state_type=AlerterState,
+            store=world.store,
+            codec=world.state_codec,
+            restore=history.restore if history else None,
+        )
+        return runner, _MATCHES_AT_ONCE, None
+
+
+def _stamp(message: Message, at_us: int) -> Message:
+    """Stages have no clock: an alert gets its time here."""
+    return replace(message, alerted_at_us=at_us) if isinstance(message, Alert) else message

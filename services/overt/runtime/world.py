@@ -1,0 +1,86 @@
+"""What a service is built in: a bus, a codec, state and leases. One for a single process, one for a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from overt.governance.deployment import Deployment
+from overt.messages import TOPIC_OF, Alert, Message
+from overt.ports import Backlog, Codec, Leases, Log, Record, Sink, Source, State
+from overt.runtime.codec import PassingCodec, StateCodec
+from overt.runtime.lease import MemoryLeases
+from overt.runtime.memory import MemoryBus
+
+
+def now_us() -> int:
+    """The wall clock, in microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The parts behind the ports. `store`, `state_codec` and `peek` are None where one process holds everything."""
+
+    deployment: Deployment
+    prefix: str
+    source: Callable[[str], Source]
+    """A member of the named group."""
+    sink: Callable[[], Sink]
+    log: Log
+    frames_waiting: Backlog
+    codec: Codec
+    leases: Leases
+    store: State | None
+    state_codec: StateCodec | None
+    peek: Callable[[Record], dict[str, Any]] | None
+
+    def topic(self, name: str) -> str:
+        """A topic's full name."""
+        return self.prefix + name
+
+    def group(self, service: str) -> str:
+        """The consumer group of a service."""
+        return f"{self.prefix}{self.deployment.deployment_id}.{service}"
+
+    def route(self, message: Message) -> tuple[str, int | None]:
+        """The topic of a message, and its camera's partition; None where the key is hashed."""
+        topic = self.topic(TOPIC_OF[type(message)])
+        camera = None if isinstance(message, Alert) else getattr(message, "camera_id", None)
+        return topic, self._partitions().get(camera) if camera is not None else None
+
+    def _partitions(self) -> dict[str, int]:
+        return {camera.camera_id: camera.partition for camera in self.deployment.cameras}
+
+
+def partition_count(deployment: Deployment) -> int:
+    """Partitions of the topics that are cut by camera."""
+    return max(camera.partition for camera in deployment.cameras) + 1
+
+
+_FORGETFUL = frozenset({"frames", "faces", "embeddings", "matches"})
+
+
+def memory_world(deployment: Deployment) -> tuple[World, MemoryBus]:
+    """The world of one process. Pixels are handed over as they are and forgotten when the last stage is done."""
+    bus = MemoryBus(now_us)
+    cut_by_camera = {"frames", "faces", "embeddings", "matches", "passes"}
+    for name in [*TOPIC_OF.values(), "deadletters"]:
+        count = partition_count(deployment) if name in cut_by_camera else 1
+        bus.create(name, count, keep=name not in _FORGETFUL)
+    world = World(
+        deployment=deployment,
+        prefix="",
+        source=bus.source,
+        sink=bus.sink,
+        log=bus.log(),
+        frames_waiting=bus.backlog("frames", f"{deployment.deployment_id}.detector"),
+        codec=PassingCodec(),
+        leases=MemoryLeases(),
+        store=None,
+        state_codec=None,
+        peek=None,
+    )
+    return world, bus
