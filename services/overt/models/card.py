@@ -196,7 +196,7 @@ class EmbedderCard(_Common):
     """Every vector carries it. Whatever changes vectors (weights, input, alignment, mirror) changes the number after
     the slash, so that vectors of different spaces never meet."""
     mirror: bool
-    """Whether a face's vector is the normalised sum over its chip and the mirrored chip."""
+    """Whether a face's vector is the sum of the outputs for its chip and for the mirrored chip, then normalised."""
     alignment: Alignment
     match: MatchThresholds
 

@@ -76,7 +76,7 @@ def download(source: PypiSource, work: Path, seen: BytesSeen, pip: Sequence[str]
     requirement.write_text(f"{source.package}=={source.version} --hash=sha256:{source.archive_bytes.sha256}\n")
     only = ["--only-binary", ":all:"]
     if source.archive == "sdist":
-        only = ["--no-binary", ":all:", "--use-pep517", "--no-build-isolation"]
+        only = ["--no-binary", ":all:", "--no-build-isolation"]
     options = ["--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check", "--quiet", *only]
     code, said = _run(
         [*command, "download", *options, "--dest", str(work / "archive"), "--requirement", str(requirement)],
@@ -112,6 +112,7 @@ def _environment(source: PypiSource, work: Path) -> dict[str, str]:
     paths = [str(work / "backend"), *filter(None, [inherited.get("PYTHONPATH")])]
     return inherited | {
         "PYTHONPATH": os.pathsep.join(paths),
+        "PIP_USE_PEP517": "1",  # before 23.1 pip would run setup.py itself; later ones know no other way or ignore it
         "TMPDIR": temporary,
         "TEMP": temporary,
         "TMP": temporary,

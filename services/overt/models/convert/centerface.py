@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 _INPUT = "input.1"
 _OUTPUT_CHANNELS = {"537": 1, "538": 2, "539": 2, "540": 10}  # heat map, scale, offset, landmarks
@@ -20,7 +21,10 @@ def convert(original: bytes) -> bytes:
 
     Raises ValueError when `original` is not CenterFace.
     """
-    model = onnx.load_model_from_string(original)
+    try:
+        model = onnx.load_model_from_string(original)
+    except DecodeError as error:
+        raise ValueError("not CenterFace: no ONNX file") from error
     graph = model.graph
     used = {name for node in graph.node for name in node.input}
     weights = [w for w in graph.initializer if w.name in used]  # the rest counts batches of the training

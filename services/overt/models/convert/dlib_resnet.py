@@ -46,7 +46,10 @@ def convert(original: bytes) -> bytes:
 
     Raises ValueError when `original` is not this network.
     """
-    layers = list(_read_layers(original))
+    try:
+        layers = list(_read_layers(original))
+    except IndexError as error:
+        raise ValueError("not dlib's face recognition network: it ends within a layer") from error
     if [layer.kind for layer in layers] != ["con", "affine"] * _CONVOLUTIONS + ["fc"]:
         raise ValueError("not dlib's face recognition network: its layers are 29 convolutions and one fc_no_bias")
     model = _build(layers)
@@ -85,6 +88,8 @@ def _read_tensor(data: bytes, at: int) -> tuple[Floats, int]:
     count = 1
     for _ in range(4):
         size, at = _read_int(data, at)
+        if size <= 0:
+            raise ValueError(f"not dlib's face recognition network: a tensor has a side of {size}")
         count *= size
     return np.frombuffer(data, "<f4", count, at), at + 4 * count
 

@@ -1,0 +1,107 @@
+"""A session is what was asked for, or an error that says what differs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from overt.models.card import Bytes, Card
+from overt.models.errors import BadSession, MissingModel, WrongBytes
+from overt.models.preprocess import to_input
+from overt.models.session import CPU, open_session
+from tests.support.models import model_registry
+
+SIDE = 8
+
+
+def graph(
+    path: Path, *, name: str = "x", side: int | str = SIDE, dimension: int = 2, kind: int = TensorProto.FLOAT
+) -> Path:
+    """A model that gives the sums of a chip's first two channels, float32 [N, 2], unless told otherwise."""
+    nodes = [
+        helper.make_node("Cast", [name], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["f", "axes"], ["s"], keepdims=0),
+        helper.make_node("Slice", ["s", "from", "to", "axis"], ["y"]),
+    ]
+    constants = {"axes": [2, 3], "from": [0], "to": [dimension], "axis": [1]}
+    body = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, kind, ["N", 3, side, side])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", dimension])],
+        [helper.make_tensor(n, TensorProto.INT64, [len(v)], v) for n, v in constants.items()],
+    )
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return path
+
+
+def card(path: Path, **fields: object) -> Card:
+    """An embedder's card for `graph`'s defaults and the file as it is."""
+    data = path.read_bytes()
+    base = model_registry().embedder("dlib-resnet-v1")
+    changes = {"tensor": "x", "chip_px": SIDE}
+    pinned = Bytes(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+    update = {"input": base.input.model_copy(update=changes), "dimension": 2, "outputs": {"embedding": "y"}}
+    return base.model_copy(update={"onnx": pinned} | update | fields)
+
+
+def test_a_session_runs_and_names_its_outputs_as_the_card_does(tmp_path: Path) -> None:
+    path = graph(tmp_path / "m.onnx")
+    session = open_session(card(path), path, threads=2)
+    assert session.provider == CPU
+    bgr = np.zeros((3, SIDE, SIDE, 3), np.uint8)
+    bgr[1, ..., 2] = 1  # one in every pixel's red, which the card puts first
+    outputs = session.run(to_input(card(path), bgr))
+    assert {k: v.tolist() for k, v in outputs.items()} == {"embedding": [[0, 0], [SIDE * SIDE, 0], [0, 0]]}
+
+
+def test_a_provider_that_is_not_active_is_an_error_and_never_a_silent_cpu(tmp_path: Path) -> None:
+    path = graph(tmp_path / "m.onnx")
+    for provider in ("TensorrtExecutionProvider", "NoSuchProvider"):
+        with pytest.raises(BadSession, match=rf"{provider} was asked for.*{CPU}"):
+            open_session(card(path), path, provider=provider)
+
+
+def test_the_bytes_that_are_loaded_are_hashed(tmp_path: Path) -> None:
+    path = graph(tmp_path / "m.onnx")
+    made_for = card(path)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(WrongBytes, match="overt models verify dlib-resnet-v1"):
+        open_session(made_for, path)
+    path.unlink()
+    with pytest.raises(MissingModel, match="overt models pull dlib-resnet-v1"):
+        open_session(made_for, path)
+
+
+@pytest.mark.parametrize(
+    ("made", "field"),
+    [
+        ({"name": "image"}, r"input\.tensor is 'x'.*image"),
+        ({"side": 16}, r"field input.*16"),
+        ({"side": "S"}, r"field input.*S"),
+        ({"kind": TensorProto.UINT8}, r"field input.*uint8"),
+        ({"dimension": 1}, "dimension is 2"),
+    ],
+)
+def test_a_graph_that_is_not_what_the_card_says_is_refused(
+    tmp_path: Path, made: dict[str, str | int], field: str
+) -> None:
+    path = graph(tmp_path / "m.onnx", **made)  # type: ignore[arg-type]  # each case has the right type for its key
+    with pytest.raises(BadSession, match=field):
+        open_session(card(path), path)
+
+
+def test_a_missing_output_and_a_fixed_size_where_the_card_says_free_are_refused(tmp_path: Path) -> None:
+    path = graph(tmp_path / "m.onnx")
+    with pytest.raises(BadSession, match=r"outputs names \['z'\].*y"):
+        open_session(card(path, outputs={"embedding": "z"}), path)
+    free = card(path).input.model_copy(update={"chip_px": None, "stride_px": 4})
+    with pytest.raises(BadSession, match="field input"):
+        open_session(card(path, input=free), path)
