@@ -1,0 +1,132 @@
+"""The one module that imports redis: short time-outs, one meaning for every way in which Redis can be away.
+
+Redis holds transient keys, states and leases, all of which may be lost at any time and none of which may reach a disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from overt.ports import Unavailable
+
+_TIMEOUT_S = 1.0
+# First words of error replies that mean "not now" or "not this server", whichever exception class carries them.
+_AWAY = ("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM", "BUSY", "NOAUTH", "WRONGPASS", "NOPERM")
+
+Script = Callable[[Sequence[str], Sequence[bytes | str | int]], Any]
+"""A Lua script: called with its keys and its arguments, it runs as one step on the server. Raises Unavailable."""
+
+
+class Client:
+    """A connection pool to one Redis. Threads may share it. Nothing connects before the first command.
+
+    No command is repeated here: the loop puts its batch back and tries again. A connection that the server closed
+    meanwhile is replaced before use.
+    """
+
+    def __init__(self, connection: redis.Redis, where: str) -> None:
+        self._redis = connection
+        self.where = where
+        """Host and port for messages; never the password."""
+
+    def __repr__(self) -> str:
+        return f"Client({self.where})"
+
+    def call(self, *command: bytes | str | int) -> Any:
+        """One command, with bytes or integers as its answer. Raises Unavailable."""
+        with self._answering():
+            return cast(Any, self._redis).execute_command(*command)
+
+    def script(self, text: str) -> Script:
+        """Prepares a Lua script. It is loaded at its first call, and again after the server lost it."""
+        registered = self._redis.register_script(text)
+
+        def run(keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
+            with self._answering():
+                return cast(Any, registered)(keys=list(keys), args=list(arguments))
+
+        return run
+
+    def what_outlives(self) -> list[str]:
+        """Which settings of the server let what it holds outlive its expiry; empty also where it does not tell.
+
+        Raises Unavailable.
+        """
+        found = []
+        for name, harmless, why in (
+            ("save", "", "snapshots write keys to disk; start Redis with --save ''"),
+            ("appendonly", "no", "the append-only file writes keys to disk; start Redis with --appendonly no"),
+        ):
+            value = self._setting(name)
+            if value is not None and value != harmless:
+                found.append(f"{name} is {value!r}: {why}")
+        if self._setting("slowlog-max-len") not in (None, "0"):
+            found.append("slowlog-max-len is not 0: a slow command's arguments are kept; set slowlog-max-len 0")
+        return found
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._redis.close()
+
+    def _setting(self, name: str) -> str | None:
+        try:
+            with self._answering():
+                answer = self._redis.config_get(name)
+        except redis.ResponseError:  # managed servers refuse CONFIG by renaming it
+            return None
+        except _NotPermitted:
+            return None
+        value = cast(dict[Any, Any], answer).get(name)
+        return None if value is None else str(value)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.exceptions.NoPermissionError as error:
+            raise _NotPermitted(f"Redis at {self.where} refuses a command to this user: {error}") from error
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise Unavailable(f"Redis at {self.where} does not answer: {error}") from error
+        except redis.ResponseError as error:
+            word = str(error).split(" ", 1)[0].rstrip(":")
+            if isinstance(error, redis.ReadOnlyError | redis.exceptions.OutOfMemoryError) or word in _AWAY:
+                raise Unavailable(f"Redis at {self.where} cannot serve now: {error}") from error
+            raise
+
+
+class _NotPermitted(Unavailable):
+    """The server's access list refuses the command."""
+
+
+def connect(url: str) -> Client:
+    """A client of the server at `url` (redis://, rediss:// or unix://), without connecting yet.
+
+    Raises ValueError when the URL cannot be read; its text never holds the password.
+    """
+    try:
+        parts = urlsplit(url)
+        where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+        connection = redis.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"the Redis URL cannot be read ({error}): expected redis://host:port/0, rediss://... or unix://path"
+        ) from None
+    return Client(connection, where)
+
+
+def redis_key(deployment_id: str, *parts: str) -> str:
+    """The name of a value: `overt:<deployment>:<part>:...`. A colon within a part is escaped, so that names differ
+    where their parts do."""
+    return ":".join(["overt", *(quote(part, safe="") for part in (deployment_id, *parts))])
