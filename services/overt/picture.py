@@ -19,6 +19,9 @@ Bgr = NDArray[np.uint8]
 MAX_PIXELS = 64_000_000
 """Largest picture that is decoded, in pixels: about twice an 8K frame. More is a hostile or broken file."""
 
+_MOST_MARKERS = 4096
+"""Markers and fill bytes before a JPEG says its size. A photograph has a few dozen; megabytes of them are hostile."""
+
 _JPEG_QUALITY = 92
 _PNG_COMPRESSION = 1  # level 1: a 720p frame in a third of the time of the default, 5 % larger
 
@@ -62,11 +65,14 @@ class Picture:
 
 
 def encode(bgr: Bgr, form: Form) -> bytes:
-    """Encodes uint8 [H, W, 3] BGR pixels."""
-    if form == "png":
-        ok, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
-    else:
-        ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    """Encodes uint8 [H, W, 3] BGR pixels. Raises BadPicture for what no file can hold, such as no pixels at all."""
+    try:
+        if form == "png":
+            ok, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
+        else:
+            ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    except cv2.error:
+        ok = False
     if not ok:
         raise BadPicture(f"pixels of shape {bgr.shape} could not be encoded as {form}")
     return data.tobytes()
@@ -98,10 +104,12 @@ def declared_size(encoded: bytes) -> tuple[int, int]:
 
 def _jpeg_size(encoded: bytes) -> tuple[int, int]:
     at = 2
-    while at + 9 <= len(encoded):
-        if encoded[at] != 0xFF:
+    for _ in range(_MOST_MARKERS):
+        if at + 9 > len(encoded) or encoded[at] != 0xFF:
             break
         marker = encoded[at + 1]
+        if marker in (0x00, 0xD9):  # not a marker: decoders look for the next one, and a second header could hide there
+            break
         if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker == 0x01:  # fill byte, or a marker without a segment
             at += 1 if marker == 0xFF else 2
             continue
