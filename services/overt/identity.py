@@ -23,6 +23,13 @@ def alert_id(deployment_id: str, camera_id: str, subject_id: str, track: str) ->
     return _uuid5("alert", deployment_id, camera_id, subject_id, track)
 
 
+def entry_id(deployment_id: str, subject_id: str, file_name: str) -> str:
+    """The id of the watchlist entry that one reference image becomes: enrolling it again replaces that entry."""
+    return _uuid5("entry", deployment_id, subject_id, file_name)
+
+
 def _uuid5(*parts: str) -> str:
-    # The unit separator keeps ("a", "bc") and ("ab", "c") apart.
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+    # The unit separator keeps ("a", "bc") and ("ab", "c") apart. A part that holds one itself (a file's name may) is
+    # escaped, which changes no other id.
+    escaped = (part.replace("\x1e", "\x1e0").replace("\x1f", "\x1e1") for part in parts)
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(escaped)))

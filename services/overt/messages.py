@@ -95,7 +95,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face worth an embedding: aligned crop for the model, thumbnail for a person, context with the others blurred."""
+    """A face worth an embedding: aligned crop for the model, thumbnail for a person, context with others blurred."""
 
     camera_id: str
     source_epoch: int
@@ -104,7 +104,7 @@ class Face:
     captured_at_us: int
     track_id: str
     box: Box
-    landmarks: Vector
+    landmarks: Vector = field(repr=False)
     """float32 [10]: x, y of right eye, left eye, nose, right and left mouth corner, in the camera's pixels."""
     detection_score: float
     quality: float
@@ -133,7 +133,7 @@ class Embedding:
     track_id: str
     quality: float
     space_id: str
-    vector: Vector
+    vector: Vector = field(repr=False)  # it must never reach a log
     """float32 [D], L2 norm 1."""
     thumbnail: Picture
     context: Picture | None
@@ -252,7 +252,7 @@ class WatchlistEntry:
     valid_until_us: int
     space_id: str
     enrolled_at_us: int
-    vector: Vector
+    vector: Vector = field(repr=False)  # it must never reach a log
     """float32 [D], L2 norm 1."""
     reference_image: Picture
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overt.governance.listing import ListedImage
-from overt.identity import NAMESPACE
+from overt.identity import entry_id
 from overt.messages import Kind, Vector, WatchlistEntry
 from overt.picture import BadPicture, Bgr, Picture, decode
 
@@ -88,7 +87,7 @@ def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -
     if not np.isfinite(vector).all():
         return Refused(image, "the model gives no finite vector for it")
     return WatchlistEntry(
-        entry_id=_entry_id(terms.deployment_id, image),
+        entry_id=entry_id(terms.deployment_id, image.subject_id, image.path.name),
         deployment_id=terms.deployment_id,
         subject_id=image.subject_id,
         category=image.category_id,
@@ -101,10 +100,6 @@ def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -
         vector=vector,
         reference_image=Picture(bgr=_thumbnail(bgr, faces.xyxy[0])),
     )
-
-
-def _entry_id(deployment_id: str, image: ListedImage) -> str:
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(("entry", deployment_id, image.subject_id, image.path.name))))
 
 
 def _reduced(bgr: Bgr) -> Bgr:
