@@ -75,7 +75,9 @@ def _parse(path: Path) -> Schema:
         parse_schema(raw, named_schemas={})
     except (ValueError, SchemaParseException) as error:
         raise SchemaError(f"{path}: not an Avro schema: {error}") from error
-    return typing.cast("Schema", raw)
+    if not isinstance(raw, dict) or raw.get("type") != "record" or "fields" not in raw:
+        raise SchemaError(f"{path}: not the schema of a record: it should have type record, a name and fields")
+    return raw
 
 
 class LocalRegistry:
