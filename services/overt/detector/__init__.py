@@ -1,0 +1,1 @@
+"""From frames to faces worth an embedding and passes: detection, tracking, quality, alignment, best shot."""
