@@ -1,0 +1,429 @@
+"""The keyring: real files, real processes, and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from overt.ports import KeyGone, Unavailable
+from overt.runtime import keyring_file
+from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keyring import Keyring
+from overt.runtime.keyring_format import (
+    KeyringCorrupt,
+    KeyringError,
+    KeyringMissing,
+    KeyringNotWritten,
+    WrongDeployment,
+    WrongDeploymentKey,
+)
+
+HOUR_US = 3_600_000_000
+
+# What another process begins with: the keyring of the folder in its first argument.
+OPEN = """
+import os, signal, sys
+from pathlib import Path
+from overt.runtime.deployment_key import load_deployment_key
+from overt.runtime.keyring import Keyring
+folder = Path(sys.argv[1])
+ring = Keyring(folder / "keyring", load_deployment_key(folder / "secret"), "d1")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    create_deployment_key(tmp_path / "secret")
+    opened(tmp_path).create_file()
+    return tmp_path
+
+
+def opened(folder: Path, deployment_id: str = "d1") -> Keyring:
+    return Keyring(folder / "keyring", load_deployment_key(folder / "secret"), deployment_id)
+
+
+def process(folder: Path, script: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", OPEN + script, str(folder), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(child: subprocess.Popen[str], code: int = 0) -> str:
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == code, err
+    return out
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# Keys
+
+
+def test_a_key_is_the_same_after_everything_was_restarted(folder: Path) -> None:
+    made = opened(folder).create("entry:e1")
+    for found in (opened(folder).get("entry:e1"), opened(folder).get_by_id(made.key.key_id)):
+        assert found is not None
+        assert found.key.reveal() == made.key.reveal()
+        assert (found.owner, found.expires_at_us) == ("entry:e1", None)
+
+
+def test_every_key_is_random_and_of_its_own(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Derived from nothing: the same owner in another keyring under the same deployment key gets another."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "secret").write_bytes((folder / "secret").read_bytes())
+    (other / "secret").chmod(0o600)
+    opened(other).create_file()
+    made = [ring.create(owner).key for ring in (opened(folder), opened(other)) for owner in ("entry:a", "entry:b")]
+    assert len({key.reveal() for key in made}) == 4
+    assert len({key.key_id for key in made}) == 4
+
+
+def test_creating_again_gives_the_key_that_is_there(folder: Path) -> None:
+    ring = opened(folder)
+    first = ring.create("alert:2026-01-01T10", 5)
+    content = (folder / "keyring").read_bytes()
+    assert ring.create("alert:2026-01-01T10", 99).key.reveal() == first.key.reveal()
+    assert (folder / "keyring").read_bytes() == content
+
+
+def test_racing_processes_get_one_key_and_lose_none(folder: Path) -> None:
+    script = """
+sys.stdin.readline()
+shared = [ring.create(f"alert:{n}", 7).key.key_id.hex() for n in range(5)]
+for n in range(5):
+    ring.create(f"entry:{sys.argv[2]}-{n}")
+print(*shared)
+"""
+    children = [process(folder, script, str(number)) for number in range(4)]
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    assert len({said(child) for child in children}) == 1
+    assert len(opened(folder)) == 5 + 4 * 5
+
+
+def test_racing_processes_make_one_file(tmp_path: Path) -> None:
+    create_deployment_key(tmp_path / "secret")
+    script = 'print(ring.create_file()); ring.create("entry:" + sys.argv[2])'
+    made = [said(child).strip() for child in [process(tmp_path, script, str(number)) for number in range(3)]]
+    assert sorted(made) == ["False", "False", "True"]
+    assert len(opened(tmp_path)) == 3
+
+
+# Destroying
+
+
+def test_a_destroyed_key_is_gone_for_every_process_at_its_next_call(folder: Path) -> None:
+    ring = opened(folder)
+    key = ring.create("entry:e1").key
+    kept = ring.create("entry:e2").key
+    assert said(process(folder, 'print(ring.destroy("entry:e1"))')).strip() == "1"
+    assert ring.get("entry:e1") is None
+    assert ring.get_by_id(key.key_id) is None
+    found = ring.get("entry:e2")
+    assert found is not None
+    assert found.key.reveal() == kept.reveal()
+
+
+def test_a_destroyed_entry_never_gets_a_key_again(folder: Path) -> None:
+    ring = opened(folder)
+    ring.create_entry_key("e1")
+    assert ring.destroy_entry_key("e1")
+    assert not ring.destroy_entry_key("e1")
+    for again in (ring, opened(folder)):
+        assert again.is_destroyed("entry:e1")
+        with pytest.raises(KeyGone, match="entry:e1"):
+            again.create_entry_key("e1")
+        with pytest.raises(KeyGone):
+            again.create_entry_keys(["new", "e1"])
+    assert len(ring) == 0, "nothing was made beside it"
+
+
+def test_an_expired_hour_is_swept_and_the_rest_stays(folder: Path) -> None:
+    ring = opened(folder)
+    ring.create("alert:old", 10 * HOUR_US)
+    ring.create("alert:new", 11 * HOUR_US)
+    ring.create("entry:e1")
+    content = (folder / "keyring").read_bytes()
+    assert ring.sweep(10 * HOUR_US - 1) == 0
+    assert (folder / "keyring").read_bytes() == content
+    assert ring.sweep(10 * HOUR_US) == 1
+    assert {key.owner for key in opened(folder).every_key()} == {"alert:new", "entry:e1"}
+    assert ring.is_destroyed("alert:old")
+
+
+def test_what_the_file_held_is_overwritten_when_it_is_replaced(folder: Path) -> None:
+    """A second name of the old file shows what stays on the disk's blocks, for every version that held the key."""
+    ring = opened(folder)
+    ring.create("entry:e1")
+    os.link(folder / "keyring", folder / "with e1")
+    ring.create("entry:e2")
+    os.link(folder / "keyring", folder / "with both")
+    ring.destroy("entry:e1")
+    for name in ("with e1", "with both"):
+        data = (folder / name).read_bytes()
+        assert data
+        assert not data.strip(b"\0"), name
+    assert names(folder) == {"secret", "keyring", "keyring.lock", "with e1", "with both"}
+
+
+def test_a_whole_watchlist_is_one_rewriting(folder: Path) -> None:
+    ring = opened(folder)
+    began = (folder / "keyring").stat().st_ino
+    os.link(folder / "keyring", folder / "before")  # keeps the number from being used again
+    ring.create_entry_keys([f"e{number}" for number in range(2000)])
+    once = (folder / "keyring").stat().st_ino
+    assert once != began
+    ring.create_entry_keys([f"e{number}" for number in range(2000)])
+    assert (folder / "keyring").stat().st_ino == once
+    assert ring.destroy(*(f"entry:e{number}" for number in range(1990))) == 1990
+    assert len(opened(folder)) == 10
+
+
+# Wrong files
+
+
+def test_a_missing_keyring_is_not_taken_for_an_empty_one(folder: Path) -> None:
+    ring = opened(folder)
+    ring.create("entry:e1")
+    (folder / "keyring").rename(folder / "elsewhere")
+    for attempt in (lambda: ring.get("entry:e1"), lambda: ring.create("entry:e2"), lambda: ring.sweep(1)):
+        with pytest.raises(KeyringMissing, match="keyring is missing"):
+            attempt()
+    (folder / "elsewhere").rename(folder / "keyring")
+    assert ring.get("entry:e1") is not None
+
+
+def test_another_deployment_and_another_deployment_key_are_told_apart(folder: Path) -> None:
+    opened(folder).create("entry:e1")
+    content = (folder / "keyring").read_bytes()
+    with pytest.raises(WrongDeployment, match="'d1', not to 'd2'"):
+        opened(folder, "d2").get("entry:e1")
+    (folder / "secret").unlink()
+    create_deployment_key(folder / "secret")
+    stranger = opened(folder)
+    for attempt in (lambda: stranger.get("entry:e1"), lambda: stranger.create("entry:e2"), stranger.create_file):
+        with pytest.raises(WrongDeploymentKey):
+            attempt()
+    assert (folder / "keyring").read_bytes() == content
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_damaged_or_truncated_file_is_refused_and_left_alone(folder: Path, data: st.DataObject) -> None:
+    path = folder / "keyring"
+    if not len(opened(folder)):
+        opened(folder).create("entry:e1")
+    good = path.read_bytes()
+    place = data.draw(st.integers(0, len(good) - 1), label="place")
+    if data.draw(st.booleans(), label="cut"):
+        bad = good[:place] if place < len(good) - 1 else b""  # the last byte is only the end of the line
+    else:
+        bad = good[:place] + bytes([good[place] ^ (1 << data.draw(st.integers(0, 7), label="bit"))]) + good[place + 1 :]
+    try:
+        path.write_bytes(bad)
+        ring = opened(folder)
+        with pytest.raises((KeyringCorrupt, WrongDeploymentKey)):
+            ring.get("entry:e1")
+        with pytest.raises(KeyringError):
+            ring.destroy("entry:e1")
+        assert path.read_bytes() == bad
+    finally:
+        path.write_bytes(good)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"{}\n{}\n", b"[]\n[]\n", b"null", b"\xff\xfe", b"1\n2\n", b'{"a":1}\n"x"']
+)
+def test_what_is_no_keyring_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "keyring").write_bytes(content)
+    with pytest.raises(KeyringCorrupt, match="keyring"):
+        opened(folder).get("entry:e1")
+
+
+def test_a_content_changed_by_somebody_without_the_deployment_key_is_refused(folder: Path) -> None:
+    """The checksum can be made to fit by anybody; the tag cannot. Here: a tombstone taken away."""
+    opened(folder).create("entry:e1")
+    opened(folder).destroy("entry:e1")
+    body, seal, _ = (folder / "keyring").read_bytes().split(b"\n")
+    plain = json.loads(body)
+    assert [row["owner"] for row in plain["destroyed"]] == ["entry:e1"]
+    plain["destroyed"] = []
+    forged = json.dumps(plain).encode()
+    new_seal = json.loads(seal) | {"sha256": hashlib.sha256(forged).hexdigest()}
+    (folder / "keyring").write_bytes(forged + b"\n" + json.dumps(new_seal).encode() + b"\n")
+    with pytest.raises(WrongDeploymentKey):
+        opened(folder).create("entry:e1")
+
+
+# Writers that fail
+
+
+def test_a_full_disk_loses_nothing(folder: Path) -> None:
+    """A limit on the size of files fails the write half-way, as a full disk does."""
+    ring = opened(folder)
+    ring.create_entry_keys([f"e{number}" for number in range(20)])
+    content = (folder / "keyring").read_bytes()
+    script = """
+import resource
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+for attempt in (lambda: ring.create("entry:one more"), lambda: ring.destroy("entry:e3"), lambda: ring.sweep(1)):
+    try:
+        print(attempt())
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+    lines = said(process(folder, script)).splitlines()
+    assert lines[0].startswith("KeyringNotWritten")
+    assert "as it was" in lines[0]
+    assert lines[1].startswith("KeyringNotWritten")
+    assert lines[2] == "0", "nothing to sweep needs no room"
+    assert (folder / "keyring").read_bytes() == content
+    assert names(folder) == {"secret", "keyring", "keyring.lock"}
+    assert ring.destroy("entry:e3") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    create_deployment_key(tmp_path / "secret")
+    ring = Keyring(tmp_path / "nowhere" / "keyring", load_deployment_key(tmp_path / "secret"), "d1")
+    with pytest.raises(KeyringNotWritten, match="nowhere"):
+        ring.create_file()
+
+
+@pytest.mark.parametrize(
+    ("dies", "survives"),
+    [
+        ("os.fsync = die", True),
+        ("os.link = die", True),
+        ("os.replace = die", True),
+        ("import overt.runtime.keyring_file as f; f._sync_folder = die", False),
+        ("import overt.runtime.keyring_file as f; f._overwrite = die", False),
+    ],
+)
+def test_a_writer_killed_at_any_step_leaves_a_whole_file_and_the_next_one_cleans_up(
+    folder: Path, dies: str, survives: bool
+) -> None:
+    """Either the key is still there or it is destroyed; and what the dead writer left is overwritten, too."""
+    ring = opened(folder)
+    ring.create_entry_keys(["e1", "e2"])
+    os.link(folder / "keyring", folder / "old blocks")
+    script = f"""
+def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)
+{dies}
+ring.destroy("entry:e1")
+"""
+    said(process(folder, script), -signal.SIGKILL)
+    assert (ring.get("entry:e1") is not None) == survives
+    assert ring.get("entry:e2") is not None
+    ring.destroy("entry:e1")
+    ring.create("entry:e3")
+    assert {key.owner for key in opened(folder).every_key()} == {"entry:e2", "entry:e3"}
+    assert not (folder / "old blocks").read_bytes().strip(b"\0")
+    assert names(folder) == {"secret", "keyring", "keyring.lock", "old blocks"}
+
+
+def test_a_writer_that_sleeps_with_the_lock_stops_writers_in_time_and_no_reader(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring_file, "_LOCK_TIMEOUT_S", 0.1)
+    ring = opened(folder)
+    ring.create("entry:e1")
+    with (folder / "keyring.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(KeyringNotWritten, match=r"keyring\.lock"):
+            ring.create("entry:e2")
+        assert opened(folder).get("entry:e1") is not None
+    ring.create("entry:e2")
+
+
+def test_readers_are_never_disturbed_by_a_writer(folder: Path) -> None:
+    ring = opened(folder)
+    kept = ring.create("entry:kept").key.reveal()
+    script = """
+print("ready", flush=True)
+for number in range(100):
+    ring.create(f"entry:{number}")
+    ring.destroy(f"entry:{number}")
+"""
+    writer = process(folder, script)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    reads = 0
+    while writer.poll() is None:
+        found = opened(folder).get("entry:kept")
+        assert found is not None
+        assert found.key.reveal() == kept
+        reads += 1
+    said(writer)
+    assert reads
+
+
+def test_a_rewriting_is_seen_though_the_clock_stands_still(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000)
+    ring = opened(folder)
+    for number in range(5):
+        before = keyring_version(ring)
+        opened(folder).create(f"entry:{number}")
+        assert keyring_version(ring)[1] > before[1]
+        assert ring.get(f"entry:{number}") is not None
+
+
+def keyring_version(ring: Keyring) -> tuple[int, int, int]:
+    return ring._file.version()
+
+
+# Secrets
+
+
+def test_no_key_shows_in_the_file_a_repr_an_error_or_a_pickle(folder: Path) -> None:
+    ring = opened(folder)
+    durable = ring.create("entry:e1")
+    ring.create("entry:gone")
+    ring.destroy("entry:gone")
+    deployment_key = load_deployment_key(folder / "secret")
+    for secret in (durable.key.reveal(), deployment_key.reveal()):
+        shapes = (secret, secret.hex().encode(), base64.b64encode(secret), repr(secret)[2:-1].encode())
+        shown = [
+            (folder / "keyring").read_bytes(),
+            repr((ring, durable, durable.key, deployment_key, ring.every_key(), vars(ring))).encode(),
+        ]
+        attempts: list[Callable[[], object]] = [
+            lambda: ring.create("entry:gone"),
+            lambda: opened(folder, "d2").get("x"),
+        ]
+        for wrong in attempts:
+            with pytest.raises((KeyGone, WrongDeployment)) as caught:
+                wrong()
+            shown.append(repr(caught.value).encode())
+        assert not [shape for shape in shapes for text in shown if shape in text]
+    for thing in (durable.key, deployment_key, durable):
+        with pytest.raises(TypeError):
+            pickle.dumps(thing)
+
+
+def test_trouble_with_the_keyring_is_the_world_being_away() -> None:
+    """So the loop commits nothing and tries again, instead of taking each message for a bad one."""
+    for kind in (KeyringCorrupt, KeyringMissing, KeyringNotWritten, WrongDeployment, WrongDeploymentKey):
+        assert issubclass(kind, Unavailable)
