@@ -3,39 +3,41 @@ exit code (see `overt --help`)."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from overt import __version__
-from overt.cli.errors import EXIT_CODES, reporting
+from overt.cli.exit_codes import EXIT_CODES
+
+_COMMANDS = {
+    "demo": ("overt.cli.embedded", "The whole pipeline on a walk-past: alerts, a video, a report."),
+    "run": ("overt.cli.embedded", "Run a deployment on this machine, in one process."),
+    "serve": ("overt.cli.cluster", "Run one service of a deployment over Kafka."),
+    "topics": ("overt.cli.cluster", "Plan and create the topics of a deployment."),
+    "watchlist": ("overt.cli.cluster", "Enrol and publish the watchlist of a deployment."),
+    "alerts": ("overt.cli.alerts", "Follow alerts, and judge them."),
+    "models": ("overt.cli.models", "Models and their files."),
+    "keys": ("overt.cli.keys", "The deployment key, which wraps the keyring."),
+    "deployment": ("overt.cli.keys", "Check deployment files."),
+}
 
 
 class _Lazy(click.Group):
     """Imports a command's module when it is called: `overt --help` need not load a model runtime."""
 
-    _WHERE = {  # noqa: RUF012  # click makes one instance
-        "demo": ("overt.cli.embedded", "demo"),
-        "run": ("overt.cli.embedded", "run"),
-        "serve": ("overt.cli.cluster", "serve"),
-        "topics": ("overt.cli.cluster", "topics"),
-        "watchlist": ("overt.cli.cluster", "watchlist"),
-        "alerts": ("overt.cli.alerts", "alerts"),
-        "models": ("overt.cli.models", "models"),
-        "keys": ("overt.cli.keys", "keys"),
-        "deployment": ("overt.cli.keys", "deployment"),
-        "erasure": ("overt.cli.erasure", "erasure"),
-    }
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(_COMMANDS)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._WHERE)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self._WHERE:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # likewise
+        if cmd_name not in _COMMANDS:
             return None
-        from importlib import import_module
-
-        module, name = self._WHERE[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
 
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
@@ -59,5 +61,7 @@ def cli() -> None:
 
 def main() -> None:
     """The `overt` command."""
+    from overt.cli.errors import reporting  # what it reports lives in modules that are slow to load
+
     with reporting():
         cli()

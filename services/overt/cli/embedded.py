@@ -27,12 +27,22 @@ from overt.runtime.world import memory_world, now_us
 
 @click.command()
 @click.argument("deployment_file", metavar="DEPLOYMENT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True,
-              help="Folder for alerts.jsonl and report.html.")
-@click.option("--realtime/--no-realtime", default=True, show_default=True,
-              help="Keep the cameras' pace, or read files as fast as possible and lose no frame.")
-@click.option("--annotate", is_flag=True,
-              help="Also write a video of each camera, with everyone who raised no alert blurred.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for alerts.jsonl and report.html.",
+)
+@click.option(
+    "--realtime/--no-realtime",
+    default=True,
+    show_default=True,
+    help="Keep the cameras' pace, or read files as fast as possible and lose no frame.",
+)
+@click.option(
+    "--annotate", is_flag=True, help="Also write a video of each camera, with everyone who raised no alert blurred."
+)
 def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> None:
     """Run a deployment on this machine: all cameras, all stages, one process.
 
@@ -52,12 +62,22 @@ def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> Non
 
 
 @click.command()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/demo"), show_default=True,
-              help="Folder for alerts.jsonl, the annotated video and report.html.")
-@click.option("--video", type=click.Path(exists=True, path_type=Path), help="Your own video instead of the composed one.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/demo"),
+    show_default=True,
+    help="Folder for alerts.jsonl, the annotated video and report.html.",
+)
+@click.option(
+    "--video", type=click.Path(exists=True, path_type=Path), help="Your own video instead of the composed one."
+)
 @click.option("--camera", type=int, help="Number of a webcam, instead of a video.")
-@click.option("--watchlist", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Your own watchlist: one subfolder, or one file-name prefix, for each subject.")
+@click.option(
+    "--watchlist",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Your own watchlist: one subfolder, or one file-name prefix, for each subject.",
+)
 def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | None) -> None:
     """The whole pipeline on a walk-past: its alerts, an annotated video and a report.
 
@@ -80,8 +100,11 @@ def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | No
         deployment = demo_deployment(settings.cache / "demo", _bar("portraits and video"))
     else:
         source = f"usb:{camera}" if camera is not None else str(video or "")
-        deployment = own_deployment(source, watchlist) if source else demo_deployment(
-            settings.cache / "demo", _bar("portraits and video"), watchlist)
+        deployment = (
+            own_deployment(source, watchlist)
+            if source
+            else demo_deployment(settings.cache / "demo", _bar("portraits and video"), watchlist)
+        )
     run_embedded(deployment, settings, out, realtime=camera is not None, annotate=True, images=True)
 
 

@@ -8,31 +8,20 @@ from contextlib import contextmanager
 
 import click
 
+from overt.frame.source import CameraError
 from overt.governance.loading import DeploymentError
 from overt.models.errors import ModelError
 from overt.ports import Unavailable
 from overt.runtime.avro import SchemaError
 from overt.runtime.settings import SettingsError
 
-EXIT_CODES = {
-    0: "done",
-    1: "an error in Overt itself",
-    2: "wrong usage, settings or deployment file",
-    3: "a model is missing or wrong",
-    4: "Kafka or Redis is not available",
-    5: "a camera or file cannot be read",
-    6: "the watchlist cannot be used",
-    7: "a check found what it must not find",
-    130: "interrupted",
-}
 
-
-class UserError(click.ClickException):
+class UserError(Exception):
     """An error of the command line's own, with the exit code of its kind."""
 
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
 
 
 @contextmanager
@@ -44,6 +33,10 @@ def reporting() -> Iterator[None]:
         _end(error, 2)
     except ModelError as error:
         _end(error, 3)
+    except CameraError as error:
+        _end(error, 5)
+    except UserError as error:
+        _end(error, error.code)
     except Unavailable as error:
         _end(error, 4)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
 
-from overt.models.obtain import Progress
+from overt.models.obtain import Progress, Step
 from overt.runtime.loaded import open_registry
 from overt.runtime.settings import load_settings
 
@@ -65,5 +66,9 @@ def show(name: str) -> None:
 
 
 def say_progress(progress: Progress) -> None:
-    """One line on standard error for each step of a pull."""
-    click.echo(f"{progress.model}: {progress.step.value}", err=True)
+    """How far a pull has come, on standard error; on a terminal in one line."""
+    done = f" {progress.done_bytes / 1e6:.0f} of {progress.total_bytes / 1e6:.0f} MB" if progress.total_bytes else ""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{progress.name}: {progress.step.value}{done}", err=True, nl=progress.step is Step.READY)
+    elif progress.done_bytes in (0, progress.total_bytes) and progress.step is not Step.READY:
+        click.echo(f"{progress.name}: {progress.step.value}{done}", err=True)

@@ -14,7 +14,6 @@ from overt.messages import Alert, Sightings, WatchlistEntry
 from overt.ports import Record, Source, TopicPartition
 from overt.runtime.memory import MemoryBus
 from overt.runtime.wiring import STAGES, Wiring
-from overt.runtime.worker import Worker
 
 _log = logging.getLogger(__name__)
 
@@ -43,15 +42,17 @@ class EmbeddedRun:
         self._bus = bus
         self._on_alert = on_alert
         self._frames = wiring.frame_service()
-        self._workers: list[Worker] = [
-            wiring.worker(stage, observe if stage == "detector" else None) for stage in STAGES
-        ]
+        self._workers = [wiring.worker(stage, observe if stage == "detector" else None) for stage in STAGES]
         self._failed: list[BaseException] = []
         self._stop_reading = threading.Event()
         self._stop_working = threading.Event()
         sink = bus.sink()
         for entry in entries:
             sink.produce("watchlist", key=entry.entry_id, value=entry)
+
+    def ready(self) -> bool:
+        """Whether every stage is ready."""
+        return all(worker.ready() for worker in self._workers)
 
     def run(self, stop: threading.Event) -> None:
         """Until the sources end, the window ends or `stop` is set; then drains. Raises StageFailed."""

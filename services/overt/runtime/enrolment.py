@@ -25,7 +25,7 @@ class Enrolment:
         return len({entry.subject_id for entry in self.entries})
 
 
-def enrol_folder(wiring: Wiring, progress: Callable[[int, int], None] = lambda done, total: None) -> Enrolment:
+def enrol_folder(wiring: Wiring, progress: Callable[[int, int], None]) -> Enrolment:
     """Enrols every listed image. Raises overt.governance.listing.WatchlistError for a folder that cannot be used."""
     images = listed_images(wiring.deployment.watchlist)
     extractor = wiring.extractor()

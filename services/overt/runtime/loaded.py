@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from overt.governance.deployment import Category, Deployment
+from overt.governance.deployment import Deployment
+from overt.governance.watchlists import Category
 from overt.models.card import DetectorCard, EmbedderCard
 from overt.models.registry import Registry
 from overt.models.session import Session, open_session
@@ -43,12 +44,18 @@ class LoadedModels:
         return self._open(self.embedder)
 
     def thresholds(self, category: Category) -> Thresholds:
-        """The category's thresholds; where it names none, the embedder's own (see its card for their source)."""
+        """The category's thresholds; where it names none, cosines that the embedder's card has measured.
+
+        A single match then needs the card's default false match rate; a match that others of its track must confirm
+        needs the next laxer one, a tenth as strict with the cards that come with the package.
+        """
         points = self.embedder.match
-        match = points.default if category.threshold is None else category.threshold
-        if category.strong_threshold is not None:
-            return Thresholds(match, category.strong_threshold)
-        return Thresholds(match, max(match, points.points[-1].cosine))
+        cosines = [point.cosine for point in points.points]
+        strict = cosines.index(points.default)
+        lax = cosines[max(0, strict - 1)] if category.confirmations > 1 else points.default
+        match = lax if category.threshold is None else category.threshold
+        strong = points.default if category.strong_threshold is None else category.strong_threshold
+        return Thresholds(match, max(match, strong))
 
     def _open(self, card: DetectorCard | EmbedderCard) -> Session:
         path = self.registry.path(card.name)

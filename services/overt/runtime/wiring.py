@@ -10,11 +10,21 @@ import numpy as np
 
 from overt.alerter.stage import AlerterStage, ConfirmationRule, Scene
 from overt.alerter.state import AlerterState
+from overt.detector.align import Aligner
+from overt.detector.bestshot import ShotPolicy
+from overt.detector.families import make_detector
+from overt.detector.locate import Locator
+from overt.detector.quality import Gate
+from overt.detector.stage import DetectorStage
+from overt.detector.state import DetectorState
 from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
+from overt.picture import Bgr
 from overt.runtime.cooldowns import CooldownHistory
+from overt.runtime.frame_rules import CameraPlan, FrameRules
+from overt.runtime.frame_service import FrameService
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.runners import Runner, StatefulRunner, StatelessRunner
@@ -22,6 +32,7 @@ from overt.runtime.settings import Settings
 from overt.runtime.watchlist import WatchlistView
 from overt.runtime.worker import Companion, Plan, Worker
 from overt.runtime.world import World, now_us
+from overt.watchlist.enrol import Extractor, FoundFaces
 
 STAGES = ("detector", "embedder", "matcher", "alerter")
 _READS = {"detector": "frames", "embedder": "faces", "matcher": "embeddings", "alerter": "matches"}
@@ -68,12 +79,90 @@ class Wiring:
             stamp=_stamp,
             observe=observe,
             companion=companion,
+            chores=world.chores,
         )
+
+    def frame_service(self, *, serving: bool = False) -> FrameService:
+        """Reads the deployment's cameras. serving: it stays when its files have ended, since others' may come to it.
+
+        Raises overt.frame.source.CameraError for a source that cannot be one.
+        """
+        deployment, world = self.deployment, self.world
+        plans = [
+            CameraPlan(
+                camera.camera_id,
+                camera.resolve_source(),
+                camera.partition,
+                camera.zone.polygon,
+                fps=camera.max_fps,
+                started_at_us=deployment.started_at_us(camera.camera_id),
+                loop=camera.loop,
+            )
+            for camera in deployment.cameras
+        ]
+        rules = FrameRules(
+            realtime=self.realtime,
+            serving=serving,
+            max_delay_s=deployment.realtime.max_delay_s,
+            unconsumed_most=self.settings.unconsumed_frames,
+            window_us=(deployment.window.start_us, deployment.window.end_us),
+        )
+        return FrameService(
+            plans,
+            rules,
+            leases=world.leases,
+            sink=world.sink(),
+            codec=world.codec,
+            frames_waiting=world.frames_waiting,
+            metrics=self.metrics,
+            clock=now_us,
+            topic=world.topic("frames"),
+        )
+
+    def locator(self) -> Locator:
+        """The deployment's detector, opened."""
+        card, options = self.models.detector, self.deployment.recognition
+        detector = make_detector(card, self.models.detector_session.run)
+        return Locator(detector, min_face_px=options.min_face_px, sure_score=options.detection_threshold)
+
+    def aligner(self) -> Aligner:
+        """Cuts chips as the embedder's card wants them."""
+        alignment = self.models.embedder.alignment
+        return Aligner(np.asarray(alignment.points_xy, np.float64), alignment.chip_px)
+
+    def extractor(self) -> Extractor:
+        """From a reference image to a template, with the models that also see the passers-by."""
+        locator, aligner, model = self.locator(), self.aligner(), self.embedding_model()
+
+        def find(bgr: Bgr) -> FoundFaces:
+            found = locator.locate_precisely(bgr)
+            return FoundFaces(found.xyxy, found.landmarks)
+
+        return Extractor(find, aligner.chip, model.embed, self.models.embedder.space_id)
 
     def embedding_model(self) -> EmbeddingModel:
         """The deployment's embedding model, opened."""
         session = self.models.embedder_session
         return EmbeddingModel(self.models.embedder, lambda tensor: np.asarray(session.run(tensor)["embedding"]))
+
+    def _detector(self, *, observing: bool) -> tuple[Runner[Any, Any], int, Companion | None]:
+        options = self.deployment.recognition
+        stage = DetectorStage(
+            self.locator(),
+            self.aligner(),
+            gate=Gate(min_face_px=options.min_face_px),
+            shots=ShotPolicy(budget=options.crops_per_track),
+            context=self.deployment.context,
+            observe=observing,
+        )
+        runner = StatefulRunner(
+            "detector",
+            stage,
+            state_type=DetectorState,
+            store=self.world.store,
+            codec=self.world.state_codec,
+        )
+        return runner, self.settings.detector_batch, None
 
     def _embedder(self) -> tuple[Runner[Any, Any], int, Companion | None]:
         stage = EmbedderStage(self.embedding_model())

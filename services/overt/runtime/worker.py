@@ -47,7 +47,7 @@ from overt.runtime.runners import Runner
 _log = logging.getLogger(__name__)
 
 _LONGEST_BACKOFF_S = 2.0
-_LAG_EVERY_S = 1.0
+_EVERY_S = 1.0
 
 
 class Companion(Protocol):
@@ -103,6 +103,7 @@ class Worker:
         stamp: Callable[[Message, int], Message] = lambda message, _: message,
         observe: Callable[[Sightings], None] | None = None,
         companion: Companion | None = None,
+        chores: Callable[[], object] = lambda: None,
     ) -> None:
         self._plan = plan
         self._runner = runner
@@ -114,11 +115,12 @@ class Worker:
         self._stamp = stamp
         self._observe = observe
         self._companion = companion
+        self._chores = chores
         self._window = RejectWindow(plan.limit)
         self._assigned: set[TopicPartition] = set()
         self._joined = False
         self._failures = 0
-        self._lag_at_s = 0.0
+        self._looked_at_s = 0.0
         self.last_turn_s = time.monotonic()
 
     # The loop
@@ -280,14 +282,15 @@ class Worker:
             self._metrics.partition_paused.labels(self._plan.service, topic, str(number)).set(1)
 
     def _look_around(self) -> None:
-        """Ends rests that are over, and tells the lag, once in a while."""
+        """Ends rests that are over; once a second tells the lag and does the process's chores."""
         now_s = time.monotonic()
         for partition in self._window.rested(now_s):
             if partition in self._assigned:
                 self._source.resume(partition)
             self._metrics.partition_paused.labels(self._plan.service, partition[0], str(partition[1])).set(0)
-        if now_s - self._lag_at_s >= _LAG_EVERY_S:
-            self._lag_at_s = now_s
+        if now_s - self._looked_at_s >= _EVERY_S:
+            self._looked_at_s = now_s
+            self._chores()
             for (topic, number), lag in self._source.lag().items():
                 self._metrics.consumer_lag.labels(self._plan.service, topic, str(number)).set(lag)
             self._metrics.ready.labels(self._plan.service).set(self.ready())

@@ -36,6 +36,10 @@ class World:
     store: State | None
     state_codec: StateCodec | None
     peek: Callable[[Record], dict[str, Any]] | None
+    refresh: Callable[[], None] = lambda: None
+    """Brings gauges up to date when somebody asks for the metrics."""
+    chores: Callable[[], None] = lambda: None
+    """What must be done now and then while a service runs: keys whose time is over are destroyed."""
 
     def topic(self, name: str) -> str:
         """A topic's full name."""

@@ -1,0 +1,125 @@
+"""`overt alerts`: a downstream subscriber, and a person's judgement of an alert."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from overt.cli.errors import UserError
+from overt.cli.options import deployment_option
+from overt.governance.deployment import Deployment
+from overt.messages import Adjudication, Alert, Verdict
+from overt.output.alerts_jsonl import alert_to_dict
+from overt.ports import KeyGone, NotAuthentic, Record, Undecodable
+from overt.runtime.cluster import cluster_world
+from overt.runtime.settings import load_settings
+from overt.runtime.world import World, now_us
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts of a deployment on Kafka.
+
+    \b
+    overt alerts tail -d deployment.yaml
+    overt alerts tail -d deployment.yaml --all --images faces/ | jq .subject_id
+    overt alerts adjudicate 5f0c... false -d deployment.yaml --note "other person"
+    """
+
+
+@alerts.command()
+@deployment_option
+@click.option("--all", "from_start", is_flag=True, help="Begin with the oldest alert that is kept, not with the next.")
+@click.option("--count", type=click.IntRange(min=1), help="End after this many alerts.")
+@click.option("--until-end", is_flag=True, help="End when everything that was there has been printed.")
+@click.option(
+    "--images",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the alerts' pictures; needs the keyring and its key.",
+)
+def tail(deployment: Deployment, from_start: bool, count: int | None, until_end: bool, images: Path | None) -> None:
+    """Print alerts as they come, one JSON object a line; a repeated alert_id is printed once."""
+    settings = load_settings()
+    if images is not None and settings.keyring_file is None:
+        raise UserError("--images needs OVERT_KEYRING_FILE and OVERT_DEPLOYMENT_KEY_FILE: without keys nobody can look")
+    world = cluster_world(deployment, settings, realtime=True, client="tail")
+    seen: set[str] = set()
+    for record in _follow(world, from_start=from_start or until_end, until_end=until_end):
+        try:
+            fields = _fields(world, record, images)
+        except Undecodable as error:
+            click.echo(f"overt: a record at offset {record.offset} is no alert: {error}", err=True)
+            continue
+        if fields["alert_id"] in seen:
+            continue
+        seen.add(fields["alert_id"])
+        click.echo(json.dumps(fields, ensure_ascii=False))
+        if count is not None and len(seen) >= count:
+            return
+
+
+@alerts.command()
+@click.argument("alert_id")
+@click.argument("verdict", type=click.Choice([v.value for v in Verdict]))
+@deployment_option
+@click.option("--by", default=getpass.getuser, show_default="this account", help="Who judges.")
+@click.option("--note", help="Why.")
+def adjudicate(alert_id: str, verdict: str, deployment: Deployment, by: str, note: str | None) -> None:
+    """Record a person's judgement of an alert: true, false or unsure. It changes no alert; it is added to it."""
+    world = cluster_world(deployment, load_settings(), realtime=True, client="adjudicate")
+    assert world.peek is not None
+    known = {world.peek(record)["alert_id"] for record in world.log.read(world.topic("alerts"))}
+    if alert_id not in known:
+        raise UserError(f"no alert {alert_id} is on the topic: it never was, or its retention is over")
+    judgement = Adjudication(
+        adjudication_id=str(uuid.uuid4()),
+        alert_id=alert_id,
+        deployment_id=deployment.deployment_id,
+        verdict=Verdict(verdict),
+        by=by,
+        adjudicated_at_us=now_us(),
+        took_ms=None,
+        note=note,
+    )
+    sink = world.sink()
+    topic, partition = world.route(judgement)
+    sink.produce(topic, key=judgement.key, value=world.codec.encode(judgement), partition=partition)
+    sink.flush(10.0)
+    sink.close()
+    click.echo(f"{alert_id}: {verdict}, by {by}")
+
+
+def _follow(world: World, *, from_start: bool, until_end: bool) -> Iterator[Record]:
+    began_us = now_us()
+    follower = world.log.follow(world.topic("alerts"))
+    try:
+        while True:
+            for record in follower.poll(100, 0.2):
+                if from_start or record.timestamp_us >= began_us:
+                    yield record
+            if until_end and follower.caught_up():
+                return
+    finally:
+        follower.close()
+
+
+def _fields(world: World, record: Record, images: Path | None) -> dict[str, Any]:
+    assert world.peek is not None
+    if images is None:
+        return world.peek(record)
+    try:
+        alert = world.codec.decode(record)
+    except (KeyGone, NotAuthentic) as error:
+        return {**world.peek(record), "images": f"cannot be opened ({type(error).__name__})"}
+    assert isinstance(alert, Alert)
+    images.mkdir(parents=True, exist_ok=True)
+    (images / f"{alert.alert_id}.jpg").write_bytes(alert.probe_image.encoded("jpeg"))
+    if alert.context is not None:
+        (images / f"{alert.alert_id}.context.jpg").write_bytes(alert.context.encoded("jpeg"))
+    return alert_to_dict(alert)

@@ -1,0 +1,128 @@
+"""`overt serve`, `overt topics`, `overt watchlist`: a deployment as services over Kafka and Redis."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import click
+
+from overt.cli.embedded import enrol
+from overt.cli.options import deployment_option
+from overt.governance.deployment import Deployment
+from overt.runtime.cluster import TopicsAdmin, cluster_world, open_keyring
+from overt.runtime.health import HealthServer
+from overt.runtime.logs import configure_logging
+from overt.runtime.metrics import Metrics
+from overt.runtime.settings import Settings, load_settings
+from overt.runtime.topics import table
+from overt.runtime.wiring import STAGES, Wiring
+from overt.runtime.world import World, partition_count
+
+_STANDS_STILL_S = 60.0
+
+
+@click.command()
+@click.argument("service", type=click.Choice(["frame", *STAGES]))
+@deployment_option
+@click.option(
+    "--realtime/--no-realtime",
+    default=True,
+    show_default=True,
+    help="Keep the cameras' pace and shed what is late; or lose nothing, however long it takes.",
+)
+def serve(service: str, deployment: Deployment, realtime: bool) -> None:
+    """Run one SERVICE over Kafka until it is told to stop. Start it again on another machine to scale it.
+
+    Serves /metrics, /healthz and /readyz. SIGTERM finishes the batch in hand, commits and leaves within 10 s.
+
+    \b
+    OVERT_KAFKA_BOOTSTRAP=kafka:9092 OVERT_REDIS_URL=redis://redis overt serve detector -d deployment.yaml
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    metrics = Metrics()
+    world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics)
+    wiring = Wiring(world, settings, metrics, realtime=realtime)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if service == "frame":
+        frames = wiring.frame_service(serving=True)
+        _serve(settings, metrics, world, stop, frames.run, frames.ready, lambda: frames.last_turn_s)
+    else:
+        worker = wiring.worker(service)
+        _serve(settings, metrics, world, stop, worker.run, worker.ready, lambda: worker.last_turn_s)
+
+
+def _serve(
+    settings: Settings,
+    metrics: Metrics,
+    world: World,
+    stop: threading.Event,
+    run: Callable[[threading.Event], object],
+    ready: Callable[[], bool],
+    last_turn_s: Callable[[], float],
+) -> None:
+    """Runs until the stop, with the health pages beside it."""
+    health = HealthServer(
+        metrics.registry,
+        healthy=lambda: time.monotonic() - last_turn_s() < _STANDS_STILL_S,
+        ready=ready,
+        refresh=world.refresh,
+    )
+    health.open(settings.metrics_host, settings.metrics_port)
+    try:
+        run(stop)
+    finally:
+        health.close()
+
+
+@click.group()
+def topics() -> None:
+    """Topics of a deployment, from schemas/topics.yaml."""
+
+
+@topics.command()
+@deployment_option
+def plan(deployment: Deployment) -> None:
+    """What `apply` would do, and each camera's partition."""
+    for line in table(TopicsAdmin(deployment, load_settings()).plan()):
+        click.echo(line)
+    for camera in deployment.cameras:
+        click.echo(f"camera {camera.camera_id}: partition {camera.partition} of {partition_count(deployment)}")
+
+
+@topics.command()
+@deployment_option
+def apply(deployment: Deployment) -> None:
+    """Create and alter topics until they are as planned. Running it twice changes nothing."""
+    for line in table(TopicsAdmin(deployment, load_settings()).apply()):
+        click.echo(line)
+
+
+@click.group()
+def watchlist() -> None:
+    """The watchlist of a deployment."""
+
+
+@watchlist.command()
+@deployment_option
+def publish(deployment: Deployment) -> None:
+    """Enrol the watchlist's folder with the deployment's models and publish it, each entry sealed under its own key."""
+    settings = load_settings()
+    configure_logging("WARNING", settings.log_format)
+    world = cluster_world(deployment, settings, realtime=True, client="watchlist")
+    wiring = Wiring(world, settings, Metrics(), realtime=True)
+    enrolment = enrol(wiring)
+    keyring = open_keyring(deployment, settings)
+    sink = world.sink()
+    keyring.create_entry_keys([entry.entry_id for entry in enrolment.entries])
+    for entry in enrolment.entries:
+        topic, partition = world.route(entry)
+        sink.produce(topic, key=entry.key, value=world.codec.encode(entry), partition=partition)
+    sink.flush(30.0)
+    sink.close()
+    click.echo(f"published {len(enrolment.entries)} entries of {enrolment.subjects} subjects")

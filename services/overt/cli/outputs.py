@@ -1,0 +1,91 @@
+"""What an embedded run leaves: alerts on the screen and in alerts.jsonl, a report, a video when it was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from overt.messages import Alert, Authority, Sightings
+from overt.output.alerts_jsonl import AlertLog
+from overt.output.annotate import Annotator
+from overt.output.report import write_report
+from overt.output.wording import KIND, clock
+from overt.runtime.enrolment import Enrolment
+from overt.runtime.report_facts import gather
+from overt.runtime.wiring import Wiring
+from overt.runtime.world import now_us
+
+
+class RunOutputs:
+    """Begins with `begin`, is told of alerts and sightings, and finishes its files with `end`.
+
+    images: whether the report shows alerted people beside their reference images. Nobody else's picture is written.
+    """
+
+    def __init__(
+        self, out: Path, wiring: Wiring, enrolment: Enrolment, *, annotate: bool, images: bool, realtime: bool
+    ) -> None:
+        self._out = out
+        self._wiring = wiring
+        self._enrolment = enrolment
+        self._images = images
+        self._realtime = realtime
+        self._log = AlertLog(out / "alerts.jsonl")
+        deployment = wiring.deployment
+        title = f"{deployment.deployment_id} {deployment.signature.value}"
+        self._annotator = Annotator(out, title=title, wait=not realtime) if annotate else None
+        self._alerts: dict[str, Alert] = {}
+        self._began_us = 0
+
+    def begin(self) -> None:
+        """Makes the folder and says what runs."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        self._began_us = now_us()
+        self._log.open()
+        if self._annotator:
+            self._annotator.begin()
+        deployment = self._wiring.deployment
+        if deployment.signature is Authority.UNSIGNED:
+            click.echo(f"{deployment.deployment_id} is UNSIGNED: for trials, not for operational use", err=True)
+
+    def observe(self, sightings: Sightings) -> None:
+        """Called by the detector for every frame."""
+        if self._annotator:
+            self._annotator.observe(sightings)
+
+    def alert(self, alert: Alert) -> None:
+        """Prints an alert and appends it to alerts.jsonl; a repeated one is passed over."""
+        if alert.alert_id in self._alerts:
+            return
+        self._alerts[alert.alert_id] = alert
+        if self._annotator:
+            self._annotator.alert(alert)
+        self._log.append(alert)
+        margin = "" if alert.margin is None else f", margin {alert.margin:.3f}"
+        click.echo(
+            f"{clock(alert.captured_at_us)}  {alert.camera_id}  {alert.subject_id}  {alert.category}"
+            f"  {KIND[alert.kind]}  similarity {alert.similarity:.3f} (threshold {alert.threshold:.3f}{margin})"
+            f"  {alert.authority.value}"
+        )
+
+    def end(self) -> None:
+        """Finishes the files and says where they are."""
+        self._log.close()
+        videos = self._annotator.close() if self._annotator else []
+        facts = gather(
+            self._wiring,
+            self._enrolment,
+            list(self._alerts.values()),
+            began_us=self._began_us,
+            realtime=self._realtime,
+            images=self._images,
+            videos=[video.name for video in videos],
+        )
+        report = self._out / "report.html"
+        write_report(report, facts)
+        many = "alert" if len(self._alerts) == 1 else "alerts"
+        click.echo(f"{len(self._alerts)} {many}: {self._out / 'alerts.jsonl'}", err=True)
+        for video in videos:
+            click.echo(f"video: {video}", err=True)
+        click.echo(f"report: {report}", err=True)

@@ -1,0 +1,155 @@
+"""The world of a cluster's service: Kafka, Redis, sealed payloads, and the keyring where a service needs it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from overt.governance.deployment import Deployment
+from overt.messages import TOPIC_OF
+from overt.ports import Unavailable
+from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
+from overt.runtime.codec import SealingCodec, StateCodec
+from overt.runtime.deployment_key import load_deployment_key
+from overt.runtime.kafka import (
+    KafkaBacklog,
+    KafkaLog,
+    KafkaSettings,
+    KafkaSink,
+    KafkaSource,
+    apply_changes,
+    existing_topics,
+)
+from overt.runtime.keyring import Keyring
+from overt.runtime.lease import RedisLeases
+from overt.runtime.metrics import Metrics
+from overt.runtime.redis_client import connect
+from overt.runtime.resources import schemas_dir
+from overt.runtime.settings import Settings, SettingsError
+from overt.runtime.state import RedisState
+from overt.runtime.topics import Action, Change, load_topics, plan
+from overt.runtime.transient import RedisTransientKeys
+from overt.runtime.vault import SealingVault
+from overt.runtime.world import World, now_us, partition_count
+
+_RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
+
+
+def cluster_world(
+    deployment: Deployment, settings: Settings, *, realtime: bool, client: str, metrics: Metrics | None = None
+) -> World:
+    """Everything a service needs to speak to the cluster. Nothing connects before it is first used.
+
+    client: what the cluster's logs call this process. Raises SettingsError.
+    """
+    kafka = kafka_settings(settings, client)
+    redis = connect(settings.redis_url)
+    keyring = open_keyring(deployment, settings) if settings.keyring_file else None
+    transient = RedisTransientKeys(
+        redis,
+        deployment.deployment_id,
+        deployment.site.site_id,
+        slot_s=settings.transient_key_slot_s,
+        life_s=settings.transient_key_life_s,
+    )
+    vault = SealingVault(
+        deployment.deployment_id,
+        transient,
+        keyring,
+        alert_retention_us=round(deployment.retention.alerts_hours * 3600e6),
+    )
+    prefix = settings.topic_prefix
+    avro = _format(settings)
+    codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png")
+    log = KafkaLog(kafka)
+
+    def refresh() -> None:
+        """Brings the gauges of keys up to date, when they are asked for."""
+        if metrics is not None:
+            metrics.keys_alive.set(vault.keys_alive())
+            metrics.oldest_key_age_seconds.set(vault.oldest_key_age_s() or 0.0)
+            if keyring is not None:
+                metrics.durable_keys.set(len(keyring))
+
+    def chores() -> None:
+        """Destroys the keys of alert images whose retention is over; an unusable keyring shows where it is needed."""
+        if keyring is not None:
+            with suppress(Unavailable):
+                keyring.sweep(now_us())
+
+    return World(
+        deployment=deployment,
+        prefix=prefix,
+        source=lambda group: KafkaSource(kafka, group),
+        sink=lambda: KafkaSink(kafka),
+        log=log,
+        frames_waiting=KafkaBacklog(kafka, f"{prefix}frames", f"{prefix}{deployment.deployment_id}.detector"),
+        codec=codec,
+        leases=RedisLeases(redis, deployment.deployment_id, str(uuid.uuid4()), run=prefix),
+        store=RedisState(redis, deployment.deployment_id),
+        state_codec=StateCodec(avro),
+        peek=codec.peek,
+        refresh=refresh,
+        chores=chores,
+    )
+
+
+def _format(settings: Settings) -> AvroFormat:
+    schemas = Schemas(schemas_dir())
+    registry: Registry = LocalRegistry(schemas)
+    if settings.schema_registry_url:
+        from overt.runtime.registry import ServerRegistry  # an extra, needed only here
+
+        registry = ServerRegistry(settings.schema_registry_url)
+    return AvroFormat(
+        schemas, registry, lambda record: f"{settings.topic_prefix}{_RECORD_TOPIC.get(record, record)}-value"
+    )
+
+
+def kafka_settings(settings: Settings, client: str) -> KafkaSettings:
+    """How to reach Kafka, as the environment says."""
+    return KafkaSettings(settings.kafka_bootstrap, f"overt-{client}", settings.kafka_config)
+
+
+def open_keyring(deployment: Deployment, settings: Settings) -> Keyring:
+    """The deployment's keyring, made empty when there is none yet. Raises SettingsError when it is not named."""
+    if settings.keyring_file is None or settings.deployment_key_file is None:
+        raise SettingsError(
+            "OVERT_KEYRING_FILE and OVERT_DEPLOYMENT_KEY_FILE name the keyring and the key that wraps it; "
+            "make a key with: overt keys create FILE"
+        )
+    keyring = Keyring(
+        settings.keyring_file, load_deployment_key(settings.deployment_key_file), deployment.deployment_id
+    )
+    keyring.create_file()
+    return keyring
+
+
+@dataclass(frozen=True, slots=True)
+class TopicsAdmin:
+    """Plans and applies the topics of a deployment."""
+
+    deployment: Deployment
+    settings: Settings
+
+    def plan(self) -> Sequence[Change]:
+        """What would be done. Raises Unavailable, TopicsError."""
+        topics = load_topics(schemas_dir() / "topics.yaml")
+        prefix = self.settings.topic_prefix
+        existing = existing_topics(kafka_settings(self.settings, "topics"), [prefix + name for name in topics])
+        return plan(
+            topics,
+            cameras_partitions=partition_count(self.deployment),
+            prefix=prefix,
+            alert_retention_ms=round(self.deployment.retention.alerts_hours * 3_600_000),
+            existing=existing,
+        )
+
+    def apply(self) -> Sequence[Change]:
+        """Does it; returns what was done. Raises Unavailable, TopicsError."""
+        changes = self.plan()
+        wanted = [change for change in changes if change.action is not Action.OK]
+        apply_changes(kafka_settings(self.settings, "topics"), wanted, replication=self.settings.kafka_replication)
+        return changes

@@ -1,0 +1,47 @@
+"""A Confluent-compatible schema registry behind the codec's `Registry`. Used only where one is configured."""
+
+from __future__ import annotations
+
+import json
+
+from confluent_kafka.schema_registry import Schema as RegisteredSchema
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from overt.ports import Unavailable, Undecodable
+from overt.runtime.avro import Schema
+
+_NO_SUCH_SCHEMA = 40403
+
+
+class ServerRegistry:
+    """Ids of a server. Schemas are registered under `<topic>-value` when a service first writes them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = SchemaRegistryClient.new_client({"url": url})
+        self._schemas: dict[int, Schema] = {}
+
+    def id_of(self, subject: str, schema: Schema) -> int:
+        """Registers the schema under the subject. Raises Unavailable."""
+        try:
+            return int(self._client.register_schema(subject, RegisteredSchema(json.dumps(schema), "AVRO")))
+        except Exception as error:
+            raise self._away(error) from error
+
+    def schema_of(self, schema_id: int) -> Schema:
+        """The schema with this id. Raises Undecodable when the server does not know it; Unavailable."""
+        if schema_id not in self._schemas:
+            try:
+                found = self._client.get_schema(schema_id)
+            except SchemaRegistryError as error:
+                if error.error_code == _NO_SUCH_SCHEMA or error.http_status_code == 404:
+                    raise Undecodable(f"the schema registry knows no schema with the id {schema_id}") from error
+                raise self._away(error) from error
+            except Exception as error:  # the HTTP library's own kinds: the server cannot be reached
+                raise self._away(error) from error
+            self._schemas[schema_id] = json.loads(found.schema_str or "null")
+        return self._schemas[schema_id]
+
+    def _away(self, error: Exception) -> Unavailable:
+        return Unavailable(f"the schema registry at {self._url} does not do what was asked ({type(error).__name__})")

@@ -1,0 +1,103 @@
+"""Gathers what a report tells: from the metrics, the models' cards, the enrolment and the alerts of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from overt import __version__
+from overt.messages import AcquisitionFailure, Alert
+from overt.models.card import DetectorCard, EmbedderCard
+from overt.output.facts import AlertFacts, CameraFacts, ModelFacts, ReportFacts, ThresholdFacts
+from overt.runtime.enrolment import Enrolment
+from overt.runtime.metrics import Metrics
+from overt.runtime.wiring import Wiring
+from overt.runtime.world import now_us
+
+
+def gather(
+    wiring: Wiring,
+    enrolment: Enrolment,
+    alerts: Sequence[Alert],
+    *,
+    began_us: int,
+    realtime: bool,
+    images: bool,
+    videos: Sequence[str],
+) -> ReportFacts:
+    """The facts of a run that has ended."""
+    deployment = wiring.deployment
+    references = {entry.entry_id: entry.reference_image for entry in enrolment.entries}
+    return ReportFacts(
+        deployment=deployment,
+        overt_version=__version__,
+        started_at_us=began_us,
+        ended_at_us=now_us(),
+        realtime=realtime,
+        models=[_model(card) for card in (wiring.models.detector, wiring.models.embedder)],
+        thresholds=_thresholds(wiring),
+        watchlist_subjects=enrolment.subjects,
+        watchlist_images=len(enrolment.entries),
+        watchlist_refused=len(enrolment.refused),
+        cameras=[_camera(wiring.metrics, camera.camera_id) for camera in deployment.cameras],
+        alerts=[AlertFacts(alert, references.get(alert.entry_id)) for alert in alerts],
+        rejects=_by_label(wiring.metrics, "overt_rejects_total", "reason"),
+        images=images,
+        videos=videos,
+    )
+
+
+def _model(card: DetectorCard | EmbedderCard) -> ModelFacts:
+    space = card.space_id if isinstance(card, EmbedderCard) else None
+    return ModelFacts(card.role, card.name, card.version, card.licence, card.onnx.sha256, space)
+
+
+def _thresholds(wiring: Wiring) -> list[ThresholdFacts]:
+    facts = []
+    for category in wiring.deployment.watchlist.categories:
+        thresholds = wiring.models.thresholds(category)
+        origin = "model card" if category.threshold is None else "deployment file"
+        facts.append(
+            ThresholdFacts(
+                category.category_id,
+                category.kind,
+                thresholds.match,
+                thresholds.strong,
+                category.confirmations,
+                category.within_s,
+                origin,
+            )
+        )
+    return facts
+
+
+def _camera(metrics: Metrics, camera_id: str) -> CameraFacts:
+    def count(name: str, **labels: str) -> int:
+        return round(_sum(metrics, name, camera=camera_id, **labels))
+
+    return CameraFacts(
+        camera_id=camera_id,
+        frames_read=count("overt_frames_read_total"),
+        frames_dropped=count("overt_frames_dropped_total"),
+        frames_shed=count("overt_frames_shed_total"),
+        passes=count("overt_passes_total"),
+        failures={r: count("overt_failures_to_acquire_total", reason=r.value) for r in AcquisitionFailure},
+        compared=count("overt_embeddings_total"),
+    )
+
+
+def _sum(metrics: Metrics, name: str, **labels: str) -> float:
+    return sum(
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def _by_label(metrics: Metrics, name: str, label: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == name:
+                found[sample.labels[label]] = found.get(sample.labels[label], 0) + round(sample.value)
+    return found
