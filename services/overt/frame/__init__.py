@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overt.frame.camera import Camera, Patience
+from overt.frame.feed import threads_left
 from overt.frame.playback import Playback
 from overt.frame.readers import open_reader
 from overt.frame.source import CameraError, CameraSource, SourceKind, parse_source, redact
@@ -22,4 +23,5 @@ __all__ = [
     "open_reader",
     "parse_source",
     "redact",
+    "threads_left",
 ]

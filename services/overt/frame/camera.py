@@ -141,7 +141,7 @@ class Camera:
         elif (outcome := self._feed.outcome()) is not None:
             events += self._on_outcome(outcome)
         elif self._source.live and self._feed.busy_s() >= self._limit_s():
-            events += self._lost(f"it has given nothing for {self._limit_s():g} s")
+            events += self._lost(f"{self._source.name}: the camera has given nothing for {self._limit_s():g} s")
         return events
 
     def close(self, timeout_s: float = 0.0) -> None:
@@ -163,8 +163,10 @@ class Camera:
                     source,
                     clock=lambda: round(self._monotonic() * 1e6),
                     folder_fps=self._folder_fps,
-                    open_s=patience.open_s,
-                    read_s=patience.stall_s,
+                    # An attempt to open ends by itself before we lose patience. A read must not: FFmpeg answers its own
+                    # timeout with the last image once more, which would pass for a sign of life.
+                    open_s=0.9 * patience.open_s,
+                    read_s=2 * patience.stall_s,
                 ),
                 self._playback,
             ),
@@ -205,7 +207,8 @@ class Camera:
         if isinstance(outcome, Exception) and not isinstance(outcome, CameraError):
             raise outcome
         if self._source.live:
-            return self._lost(str(outcome) if isinstance(outcome, CameraError) else "it has hung up")
+            hung_up = f"{self._source.name}: the camera has hung up"
+            return self._lost(str(outcome) if isinstance(outcome, CameraError) else hung_up)
         self._over, self._up = True, False
         return [Failed(str(outcome)) if isinstance(outcome, CameraError) else outcome]
 
@@ -219,4 +222,4 @@ class Camera:
         self._retry_at_s = self._monotonic() + retry_s
         thawed: list[CameraEvent] = [Frozen(False)] if self._frozen else []
         self._frozen = False
-        return [*thawed, Down(f"{self._source.name}: {why}", retry_s)]
+        return [*thawed, Down(why, retry_s)]

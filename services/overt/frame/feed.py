@@ -29,6 +29,8 @@ class Taken:
     """Wall clock when it was read."""
 
 
+_THREAD = "overt-camera"
+
 Steps = Generator[Due | Played, None, None]
 Outcome = Played | Exception
 """How a thread ended: at the source's end, for an expected reason (CameraError), or by a fault of ours."""
@@ -67,7 +69,7 @@ class Feed:
         self._dropped = 0
         self._faults: Counter[Fault] = Counter()
         self._busy_since_s: float | None = None
-        self._thread = threading.Thread(target=self.run, name="camera", daemon=True)
+        self._thread = threading.Thread(target=self.run, name=_THREAD, daemon=True)
 
     # For the one who watches
 
@@ -174,3 +176,10 @@ class Feed:
                 self._dropped += 1
             self._images.append(taken)
         self._arrived()
+
+
+def threads_left() -> int:
+    """Camera threads that still run, in this process. After everything was closed these are stuck in calls that have
+    not returned. A process that ends then must end by `os._exit` once its output is flushed: before Python 3.14 a
+    thread that comes back from C++ while the interpreter is taken down aborts the process."""
+    return sum(thread.name == _THREAD for thread in threading.enumerate())

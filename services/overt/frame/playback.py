@@ -64,8 +64,9 @@ class Sampler:
         """Whether the image of this time is taken; to be asked once for each image, in order."""
         if media_time_us < self._due_us - self._interval_us // 4:
             return False
-        # After a gap the rhythm starts afresh; without one it stays even.
-        self._due_us = max(self._due_us, media_time_us - self._interval_us) + self._interval_us
+        # Without a gap the rhythm stays even; after one it starts afresh, and what was missed is not made up for.
+        on_time = media_time_us - self._due_us < self._interval_us
+        self._due_us = (self._due_us if on_time else media_time_us) + self._interval_us
         return True
 
 

@@ -115,8 +115,8 @@ def open_video(path: Path) -> VideoReader:
 def open_rtsp(url: str, name: str, *, clock: Clock, open_s: float, read_s: float) -> VideoReader:
     """Opens a network camera over TCP (OpenCV asks FFmpeg for `prefer_tcp`). Raises CameraError.
 
-    `open_s` and `read_s` are timeouts that FFmpeg checks between its own waits: a call can take up to three times as
-    long (measured), which is why somebody outside the call has to watch.
+    `open_s` and `read_s` are FFmpeg's own timeouts. A read can take up to three times as long (measured: it tries again),
+    which is why somebody outside the call has to watch; they make a call that was given up end by itself.
     """
     options = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_s * 1000)]
     options += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_s * 1000)]
