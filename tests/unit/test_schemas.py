@@ -94,7 +94,7 @@ def test_pictures_and_vectors_are_sealed_and_nothing_else_is() -> None:
 
 def test_every_topic_names_a_record_and_every_record_a_topic() -> None:
     topics = load_topics(schemas_dir() / "topics.yaml")
-    named = {name: topic.schema_name for name, topic in topics.items() if topic.schema_name}
+    named = {name: topic.record for name, topic in topics.items() if topic.record}
     assert named == {topic: cls.__name__ for cls, topic in TOPIC_OF.items()}
 
 
