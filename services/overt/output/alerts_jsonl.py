@@ -14,6 +14,8 @@ from overt.messages import Alert
 from overt.picture import Picture
 
 _DECIMALS = 6
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+"""What JSON lets stand and some readers take for the end of a line."""
 _LONGEST_LINE = 1 << 20
 
 
@@ -26,7 +28,8 @@ def alert_to_dict(alert: Alert) -> dict[str, Any]:
 
 def alert_to_line(alert: Alert) -> str:
     """The alert as one line of JSON, without its end of line; `null` stands for a margin that does not exist."""
-    return json.dumps(alert_to_dict(alert), ensure_ascii=False, allow_nan=False)
+    line = json.dumps(alert_to_dict(alert), ensure_ascii=False, allow_nan=False)
+    return line.translate(_LINE_ENDS)
 
 
 class AlertLog:
