@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from overt.cli.errors import UserError
 from overt.cli.outputs import RunOutputs
-from overt.demo.deployments import demo_deployment, own_deployment
+from overt.demo.deployments import COMPOSED, demo_deployment, own_deployment
 from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
 from overt.governance.loading import load_deployment
@@ -96,20 +97,26 @@ def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | No
     if (video is not None or camera is not None) and watchlist is None:
         raise UserError("your own material needs --watchlist DIR: one subfolder, or one file-name prefix, a subject")
     pull_defaults(settings)
-    if watchlist is None:
-        deployment = demo_deployment(settings.cache / "demo", _bar("portraits and video"))
+    folder, progress = settings.cache / "demo", _bar("portraits and video")
+    remarks: Sequence[str] = ()
+    if camera is not None and watchlist is not None:
+        deployment = own_deployment(f"usb:{camera}", watchlist)
+    elif video is not None and watchlist is not None:
+        deployment = own_deployment(str(video), watchlist)
     else:
-        source = f"usb:{camera}" if camera is not None else str(video or "")
-        deployment = (
-            own_deployment(source, watchlist)
-            if source
-            else demo_deployment(settings.cache / "demo", _bar("portraits and video"), watchlist)
-        )
-    run_embedded(deployment, settings, out, realtime=camera is not None, annotate=True, images=True)
+        deployment, remarks = demo_deployment(folder, progress, watchlist), COMPOSED
+    run_embedded(deployment, settings, out, realtime=camera is not None, annotate=True, images=True, remarks=remarks)
 
 
 def run_embedded(
-    deployment: Deployment, settings: Settings, out: Path, *, realtime: bool, annotate: bool, images: bool
+    deployment: Deployment,
+    settings: Settings,
+    out: Path,
+    *,
+    realtime: bool,
+    annotate: bool,
+    images: bool,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Enrols, runs, prints and writes. Raises the errors that `overt.cli.errors` reports."""
     metrics = Metrics()
@@ -119,7 +126,7 @@ def run_embedded(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    outputs = RunOutputs(out, wiring, enrolment, annotate=annotate, images=images, realtime=realtime)
+    outputs = RunOutputs(out, wiring, enrolment, annotate=annotate, images=images, realtime=realtime, remarks=remarks)
     embedded = EmbeddedRun(
         wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,17 +21,26 @@ from overt.runtime.world import now_us
 class RunOutputs:
     """Begins with `begin`, is told of alerts and sightings, and finishes its files with `end`.
 
-    images: whether the report shows alerted people beside their reference images. Nobody else's picture is written.
+    remarks: sentences that the report's reader must know. images: whether the report shows alerted people beside their reference images. Nobody else's picture is written.
     """
 
     def __init__(
-        self, out: Path, wiring: Wiring, enrolment: Enrolment, *, annotate: bool, images: bool, realtime: bool
+        self,
+        out: Path,
+        wiring: Wiring,
+        enrolment: Enrolment,
+        *,
+        annotate: bool,
+        images: bool,
+        realtime: bool,
+        remarks: Sequence[str] = (),
     ) -> None:
         self._out = out
         self._wiring = wiring
         self._enrolment = enrolment
         self._images = images
         self._realtime = realtime
+        self._remarks = remarks
         self._log = AlertLog(out / "alerts.jsonl")
         deployment = wiring.deployment
         title = f"{deployment.deployment_id} {deployment.signature.value}"
@@ -81,6 +91,7 @@ class RunOutputs:
             realtime=self._realtime,
             images=self._images,
             videos=[video.name for video in videos],
+            remarks=self._remarks,
         )
         report = self._out / "report.html"
         write_report(report, facts)

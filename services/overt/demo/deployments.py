@@ -14,6 +14,14 @@ from overt.demo.walk import ZONE
 from overt.governance.deployment import Deployment
 from overt.governance.listing import layout_of
 
+COMPOSED = (
+    "The scene is composed: portraits in the public domain walk through a drawn street. It shows how Overt works, not "
+    "how well it recognises.",
+    "grace-hopper walks past in the photograph of her enrolment, re-photographed synthetically: her similarity says "
+    "less than that of two different photographs. barack-obama walks past in photographs other than the enrolled.",
+)
+"""What a reader of the demo's report must know."""
+
 _WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 

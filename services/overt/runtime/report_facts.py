@@ -23,6 +23,7 @@ def gather(
     realtime: bool,
     images: bool,
     videos: Sequence[str],
+    remarks: Sequence[str],
 ) -> ReportFacts:
     """The facts of a run that has ended."""
     deployment = wiring.deployment
@@ -43,6 +44,7 @@ def gather(
         rejects=_by_label(wiring.metrics, "overt_rejects_total", "reason"),
         images=images,
         videos=videos,
+        remarks=remarks,
     )
 
 
