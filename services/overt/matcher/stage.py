@@ -12,7 +12,8 @@ from overt.messages import Embedding, Kind, Match
 from overt.ports import Candidate, Gallery, Reason, Reject
 
 _SUBJECTS = 4
-"""Subjects asked for: the first may stay below its category's threshold while another reaches its own."""
+"""Subjects asked for at first. More where all of these stay below their own thresholds and yet above another's, so that
+a crowd of strangers from a strict category hides nobody of a category with a lower threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class MatcherStage:
         self._gallery = gallery
         self._rules = rules
         self._dimension = dimension
+        self._lowest = min((rule.threshold for rule in rules.values()), default=float("inf"))
 
     def __call__(self, batch: Sequence[Embedding], /) -> Iterable[Match | Reject]:
         gallery = self._gallery()
@@ -42,13 +44,24 @@ class MatcherStage:
                 results.append(Reject(index, Reason.BAD_VECTOR))
             else:
                 usable.append(probe)
-        if usable:
-            found = gallery.search(np.stack([p.vector for p in usable]), _SUBJECTS, [p.captured_at_us for p in usable])
-            for probe, candidates in zip(usable, found, strict=True):
-                match = self._match(probe, candidates)
+        return results + self._matches(gallery, usable)
+
+    def _matches(self, gallery: Gallery, probes: Sequence[Embedding]) -> list[Match]:
+        """The matches of usable probes, in their order."""
+        matches: dict[int, Match] = {}
+        left, subjects = list(range(len(probes))), _SUBJECTS
+        while left:
+            vectors = np.stack([probes[i].vector for i in left])
+            found = gallery.search(vectors, subjects, [probes[i].captured_at_us for i in left])
+            undecided = []
+            for i, candidates in zip(left, found, strict=True):
+                match = self._match(probes[i], candidates)
                 if match is not None:
-                    results.append(match)
-        return results
+                    matches[i] = match
+                elif len(candidates) == subjects and candidates[-1].similarity >= self._lowest:
+                    undecided.append(i)
+            left, subjects = undecided, subjects * 4
+        return [matches[i] for i in sorted(matches)]
 
     def _match(self, probe: Embedding, candidates: Sequence[Candidate]) -> Match | None:
         for candidate in candidates:
