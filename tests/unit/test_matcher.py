@@ -128,6 +128,9 @@ def test_ties_go_to_the_subject_and_then_the_entry_that_sorts_first() -> None:
     entries = [entry(subject, PROBE, number) for subject in "CAB" for number in (2, 1)]
     (found,) = ExactGallery(SPACE, entries).search(PROBE[None], 5, [NOW])
     assert [(c.subject_id, c.entry_id) for c in found] == [("A", "A/1"), ("B", "B/1"), ("C", "C/1")]
+    many = [entry(f"S{n:03}", PROBE) for n in range(200)]
+    (found,) = ExactGallery(SPACE, many[::-1]).search(PROBE[None], 50, [NOW])
+    assert [c.subject_id for c in found] == [e.subject_id for e in many[:50]]
 
 
 @given(st.permutations([entry(s, unit(i), i) for i, s in enumerate("AABBCCDD")]))
@@ -301,6 +304,15 @@ def test_a_second_look_up_is_for_those_probes_only_that_need_it() -> None:
         [*crowd, entry("Z", at_similarity(0.65), category="missing")], [probe(-PROBE), probe(), probe(-PROBE)]
     )
     assert [count for count, _ in looks[:2]] == [3, 1]
+
+
+def test_matches_keep_the_order_of_their_probes_also_where_one_needs_a_second_look() -> None:
+    crowd = [entry(f"S{n:02}", at_similarity(0.8, 2)) for n in range(9)]
+    entries = [*crowd, entry("Z", at_similarity(0.65), category="missing"), entry("A", at_similarity(0, 3))]
+    sure = at_similarity(0, 3)
+    batch = [probe(sure, frame_seq=0), probe(frame_seq=1), probe(sure, frame_seq=2), probe(frame_seq=3)]
+    found = [(r.frame_seq, r.subject_id) for r in stage(entries)(batch) if isinstance(r, Match)]
+    assert found == [(0, "A"), (1, "Z"), (2, "A"), (3, "Z")]
 
 
 def test_the_watchlist_is_looked_at_anew_for_each_batch() -> None:
