@@ -344,6 +344,20 @@ ring.destroy("entry:e1")
     assert names(folder) == {"secret", "keyring", "keyring.lock", "old blocks"}
 
 
+def test_writers_killed_one_after_the_other_lose_nothing(folder: Path) -> None:
+    """What the first left beside the file is a second name of the file itself: the next must not overwrite it."""
+    ring = opened(folder)
+    ring.create("entry:e1")
+    script = """
+def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)
+os.replace = die
+ring.create("entry:e2")
+"""
+    for _ in range(2):
+        said(process(folder, script), -signal.SIGKILL)
+        assert {key.owner for key in opened(folder).every_key()} == {"entry:e1"}
+
+
 def test_a_writer_that_sleeps_with_the_lock_stops_writers_in_time_and_no_reader(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +392,26 @@ for number in range(100):
         reads += 1
     said(writer)
     assert reads
+
+
+def test_a_file_that_is_replaced_and_overwritten_while_it_is_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(folder).create("entry:kept")
+    fstat, writes = os.fstat, iter(["entry:1", "entry:2"])
+
+    def rewrite_after(handle: int) -> os.stat_result:
+        status = fstat(handle)
+        owner = next(writes, None)
+        if owner is not None:
+            opened(folder).create(owner)
+        return status
+
+    reader = opened(folder)
+    monkeypatch.setattr(os, "fstat", rewrite_after)
+    assert reader.get("entry:kept") is not None
+    assert reader.get("entry:2") is not None
+    assert next(writes, None) is None
 
 
 def test_a_rewriting_is_seen_though_the_clock_stands_still(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
