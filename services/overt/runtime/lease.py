@@ -13,9 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from overt.runtime.elapsed import Elapsed, elapsed_s
-from overt.runtime.redis_client import Client, redis_key
+from overt.runtime.redis_names import redis_key
+
+if TYPE_CHECKING:  # a process that runs alone does not load the client
+    from overt.runtime.redis_client import Client
 
 TTL_MS = 6000
 _PROGRESS_TTL_S = 86_400

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -124,9 +124,3 @@ def connect(url: str) -> Client:
             f"the Redis URL cannot be read ({error}): expected redis://host:port/0, rediss://... or unix://path"
         ) from None
     return Client(connection, where)
-
-
-def redis_key(deployment_id: str, *parts: str) -> str:
-    """The name of a value: `overt:<deployment>:<part>:...`. A colon within a part is escaped, so that names differ
-    where their parts do."""
-    return ":".join(["overt", *(quote(part, safe="") for part in (deployment_id, *parts))])

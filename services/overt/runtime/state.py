@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import struct
 import threading
+from typing import TYPE_CHECKING
 
 from overt.messages import Cause
 from overt.ports import Fenced, Saved
-from overt.runtime.redis_client import Client, redis_key
+from overt.runtime.redis_names import redis_key
+
+if TYPE_CHECKING:  # a process that runs alone does not load the client
+    from overt.runtime.redis_client import Client
 
 _CAUSE = struct.Struct(">QQQ")
 _SIGN = 1 << 63

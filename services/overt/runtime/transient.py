@@ -14,11 +14,14 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from overt.runtime.elapsed import Elapsed, elapsed_s
 from overt.runtime.keys import KEY_ID_BYTES, SealingKey
-from overt.runtime.redis_client import Client, redis_key
+from overt.runtime.redis_names import redis_key
+
+if TYPE_CHECKING:  # a process that runs alone does not load the client
+    from overt.runtime.redis_client import Client
 
 _log = logging.getLogger(__name__)
 
