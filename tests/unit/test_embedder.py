@@ -72,7 +72,7 @@ def unit(raw: Floats) -> Floats:
 
 
 def raw(bgr: Bgr) -> Floats:
-    return Network()(to_input(card(mirror=False), bgr[None]))[0]
+    return np.asarray(Network()(to_input(card(mirror=False), bgr[None]))[0], np.float32)
 
 
 @pytest.mark.parametrize("mirror", [False, True])
