@@ -19,6 +19,7 @@ _COMMANDS = {
     "alerts": ("overt.cli.alerts", "Follow alerts, and judge them."),
     "models": ("overt.cli.models", "Models and their files."),
     "keys": ("overt.cli.keys", "The deployment key, which wraps the keyring."),
+    "erasure": ("overt.cli.erasure", "Prove that passers-by leave nothing behind."),
     "deployment": ("overt.cli.keys", "Check deployment files."),
 }
 

@@ -44,6 +44,8 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     metrics = Metrics()
+    if service in ("matcher", "alerter"):
+        open_keyring(deployment, settings)  # without it the first match could not be sealed: say so now
     world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
     stop = threading.Event()

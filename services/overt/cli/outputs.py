@@ -21,7 +21,8 @@ from overt.runtime.world import now_us
 class RunOutputs:
     """Begins with `begin`, is told of alerts and sightings, and finishes its files with `end`.
 
-    remarks: sentences that the report's reader must know. images: whether the report shows alerted people beside their reference images. Nobody else's picture is written.
+    images: whether the report shows alerted people beside their reference images; nobody else's picture is written.
+    remarks: sentences that the report's reader must know.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class RunOutputs:
         self._log = AlertLog(out / "alerts.jsonl")
         deployment = wiring.deployment
         title = f"{deployment.deployment_id} {deployment.signature.value}"
-        self._annotator = Annotator(out, title=title, wait=not realtime) if annotate else None
+        self._annotator = _annotator(out, title, realtime=realtime) if annotate else None
         self._alerts: dict[str, Alert] = {}
         self._began_us = 0
 
@@ -52,6 +53,8 @@ class RunOutputs:
         """Makes the folder and says what runs."""
         self._out.mkdir(parents=True, exist_ok=True)
         self._began_us = now_us()
+        if not self._realtime:  # the same recording gives the same alerts: a second run replaces the first
+            (self._out / "alerts.jsonl").unlink(missing_ok=True)
         self._log.open()
         if self._annotator:
             self._annotator.begin()
@@ -100,3 +103,8 @@ class RunOutputs:
         for video in videos:
             click.echo(f"video: {video}", err=True)
         click.echo(f"report: {report}", err=True)
+
+
+def _annotator(out: Path, title: str, *, realtime: bool) -> Annotator:
+    """A recording waits for its video, and shows in each frame what the whole run has decided."""
+    return Annotator(out, title=title) if realtime else Annotator(out, title=title, wait=True, delay_s=None)

@@ -32,7 +32,7 @@ from overt.runtime.state import RedisState
 from overt.runtime.topics import Action, Change, load_topics, plan
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
-from overt.runtime.world import World, now_us, partition_count
+from overt.runtime.world import World, partition_count
 
 _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
 
@@ -70,8 +70,8 @@ def cluster_world(
         if metrics is not None:
             metrics.keys_alive.set(vault.keys_alive())
             metrics.oldest_key_age_seconds.set(vault.oldest_key_age_s() or 0.0)
-            if keyring is not None:
-                metrics.durable_keys.set(len(keyring))
+            with suppress(Unavailable):
+                metrics.durable_keys.set(vault.durable_keys())
 
     def chores() -> None:
         """Destroys the keys of alert images whose retention is over; an unusable keyring shows where it is needed."""
