@@ -13,6 +13,7 @@ from tests.support.kafka_broker import KafkaBroker, kafka_unavailable
 from tests.support.redis_server import RedisServer, redis_unavailable
 from tests.support.requirements import require
 from tests.support.rtsp_server import RtspServer, rtsp_unavailable
+from tests.support.scenes import Scenes
 from tests.support.summary import kafka_was_left_out, mark_by_fixture, write_summary
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -43,6 +44,13 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"test data is missing: {folder} is no folder; set OVERT_TEST_DATA to one that has it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def scenes(test_data: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    """Composes small scenes and watchlists from the test data, once for all runs."""
+    kept = pytestconfig.cache.mkdir("scenes") if pytestconfig.cache else tmp_path_factory.mktemp("scenes")
+    return Scenes(test_data, kept)
 
 
 @pytest.fixture(scope="session")
