@@ -13,6 +13,9 @@ from overt.governance.loading import DeploymentError
 from overt.models.errors import ModelError
 from overt.ports import Unavailable
 from overt.runtime.avro import SchemaError
+from overt.runtime.deployment_key import DeploymentKeyError
+from overt.runtime.kafka import KafkaConfigError
+from overt.runtime.keyring_format import KeyringError
 from overt.runtime.settings import SettingsError
 
 
@@ -29,7 +32,7 @@ def reporting() -> Iterator[None]:
     """Turns the errors that a user can solve into a line on standard error and an exit code."""
     try:
         yield
-    except (DeploymentError, SettingsError, SchemaError) as error:
+    except (DeploymentError, SettingsError, SchemaError, DeploymentKeyError, KeyringError, KafkaConfigError) as error:
         _end(error, 2)
     except ModelError as error:
         _end(error, 3)

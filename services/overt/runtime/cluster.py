@@ -74,10 +74,10 @@ def cluster_world(
                 metrics.durable_keys.set(vault.durable_keys())
 
     def chores() -> None:
-        """Destroys the keys of alert images whose retention is over; an unusable keyring shows where it is needed."""
-        if keyring is not None:
-            with suppress(Unavailable):
-                keyring.sweep(now_us())
+        """Gives up transient keys whose life is over, and destroys those of alert images whose retention is."""
+        vault.keys_alive()
+        with suppress(Unavailable):  # an unusable keyring shows where it is needed
+            vault.sweep()
 
     return World(
         deployment=deployment,
