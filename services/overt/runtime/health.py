@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from overt.ports import Unavailable
+
 _log = logging.getLogger(__name__)
 
 
 class HealthServer:
-    """Serves until `close`. healthy: the loop still turns; ready: the service can do its work now."""
+    """Serves until `close`. healthy: the loop still turns; ready: the service can do its work now; refresh brings
+    gauges up to date that nobody else does, and may raise Unavailable."""
 
     def __init__(
         self,
@@ -36,8 +40,12 @@ class HealthServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                answer = routes.get(self.path.partition("?")[0])
-                status, kind, body = answer() if answer else (404, "text/plain", b"not found\n")
+                route = self.path.partition("?")[0]
+                try:
+                    status, kind, body = routes.get(route, _not_found)()
+                except Exception as error:  # the service goes on; whoever watches it must learn that
+                    _log.error("%s cannot be answered: %s", route, type(error).__name__)
+                    status, kind, body = 500, "text/plain", b"failed; see the log\n"
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
@@ -60,7 +68,8 @@ class HealthServer:
             self._server.server_close()
 
     def _metrics(self) -> tuple[int, str, bytes]:
-        self._refresh()
+        with suppress(Unavailable):  # the rest is told all the same, and never more wanted than when a part is away
+            self._refresh()
         return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
 
     def _health(self) -> tuple[int, str, bytes]:
@@ -68,6 +77,10 @@ class HealthServer:
 
     def _readiness(self) -> tuple[int, str, bytes]:
         return _verdict(self._ready(), "not ready")
+
+
+def _not_found() -> tuple[int, str, bytes]:
+    return 404, "text/plain", b"not found\n"
 
 
 def _verdict(good: bool, otherwise: str) -> tuple[int, str, bytes]:

@@ -24,15 +24,19 @@ class RejectWindow:
     def __init__(self, limit: RejectLimit) -> None:
         self._limit = limit
         self._seen: dict[TopicPartition, deque[tuple[float, bool]]] = {}
+        self._rejects: dict[TopicPartition, int] = {}
+        """Rejects among those seen: counted on, since a busy partition sees thousands of records in a window."""
         self._resting: dict[TopicPartition, float] = {}
 
     def note(self, partition: TopicPartition, rejected: bool, now_s: float) -> bool:
         """Notes one finished record. True when the partition has just passed its limit and must be paused."""
         seen = self._seen.setdefault(partition, deque())
         seen.append((now_s, rejected))
+        rejects = self._rejects.get(partition, 0) + rejected
         while seen[0][0] < now_s - self._limit.window_s:
-            seen.popleft()
-        rejects = sum(was_rejected for _, was_rejected in seen)
+            _, was_rejected = seen.popleft()
+            rejects -= was_rejected
+        self._rejects[partition] = rejects
         over = len(seen) >= self._limit.least and rejects > self._limit.ratio * len(seen)
         if not over or partition in self._resting:
             return False
@@ -50,3 +54,4 @@ class RejectWindow:
         """The partition moved to another member, or starts anew."""
         self._resting.pop(partition, None)
         self._seen.pop(partition, None)
+        self._rejects.pop(partition, None)
