@@ -57,10 +57,12 @@ class Aligner:
         matrix = similarity(landmarks, self.template_xy)
         if matrix is None:
             return None
+        shrink = 1 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+        if shrink * self.chip_px > 2 * max(bgr.shape[:2]):
+            return None  # a face larger than the image
         part, left, top = self._around(bgr, matrix)
         if not part.size:
             return None
-        shrink = 1 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
         step = max(1, round(shrink / _MOST_SHRINK))
         if step > 1:
             columns, rows = -(-part.shape[1] // step), -(-part.shape[0] // step)

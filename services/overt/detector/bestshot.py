@@ -24,9 +24,9 @@ class ShotPolicy:
     again_us: int = 600_000
     """After it a further crop need not be better, only not much worse; it doubles with each crop."""
     closer: float = 0.3
-    """A better crop closes at least so much of the distance to a quality of 1, the reserve half of it."""
-    reserve_closer: float = 0.5
-    not_worse: float = 0.8
+    """A better crop closes at least so much of the distance to a quality of 1, the reserve more."""
+    reserve_closer: float = 0.6
+    not_worse: float = 0.6
     """A further crop has at least so much of the best one's quality."""
     patience_us: int = 3_200_000
     """Longest wait between looks that give nothing: the wait doubles from `spacing_us` with each."""

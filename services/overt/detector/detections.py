@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,11 +58,6 @@ class Detections:
         by = np.array([by_x, by_y], np.float32)
         return Detections(self.xyxy * np.tile(by, 2), self.scores, self.landmarks * by)
 
-    def moved(self, dx: float, dy: float) -> Detections:
-        """The same faces in an image in which this one's corner lies at (dx, dy)."""
-        by = np.array([dx, dy], np.float32)
-        return Detections(self.xyxy + np.tile(by, 2), self.scores, self.landmarks + by)
-
 
 class Detector(Protocol):
     """A face detector. Pure: the same pixels give the same faces. Blocks for one pass of the network."""
@@ -90,10 +86,14 @@ def select(xyxy: Numbers, scores: Numbers, landmarks: Numbers, width: int, heigh
     best = np.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
     xyxy, scores, landmarks = xyxy[best], scores[best], landmarks[best]
     xyxy = np.clip(xyxy, 0, [width, height, width, height]).astype(np.float32)  # NaN stays NaN, infinity does not
-    whole = np.isfinite(landmarks).all((1, 2)) & np.isfinite(scores) & (xyxy[:, 2:] > xyxy[:, :2]).all(1)
-    xyxy, scores, landmarks = xyxy[whole], np.clip(scores[whole], 0, 1), landmarks[whole]
-    kept = _suppress(xyxy)
-    return Detections(*(np.ascontiguousarray(c[kept], np.float32) for c in (xyxy, scores, landmarks)))
+    sides = xyxy[:, 2:] - xyxy[:, :2]
+    whole = np.isfinite(landmarks).all((1, 2)) & np.isfinite(scores) & (sides > 0).all(1)
+    if not whole.all():
+        xyxy, sides, scores, landmarks = xyxy[whole], sides[whole], scores[whole], landmarks[whole]
+    boxes = np.concatenate([xyxy[:, :2], sides], 1).tolist()
+    kept = np.asarray(cv2.dnn.NMSBoxes(boxes, scores.tolist(), 0.0, _OVERLAP), np.intp).ravel()[:MOST_FACES]
+    scores = np.clip(scores[kept], 0, 1)
+    return Detections(*(np.ascontiguousarray(column, np.float32) for column in (xyxy[kept], scores, landmarks[kept])))
 
 
 def overlap(one: Floats, many: Floats) -> Floats:
@@ -106,14 +106,3 @@ def overlap(one: Floats, many: Floats) -> Floats:
 
 def _area(xyxy: Floats) -> Floats:
     return np.asarray((xyxy[..., 2] - xyxy[..., 0]) * (xyxy[..., 3] - xyxy[..., 1]))
-
-
-def _suppress(xyxy: Floats) -> list[int]:
-    left = np.arange(len(xyxy))
-    kept: list[int] = []
-    while len(left) and len(kept) < MOST_FACES:
-        kept.append(int(left[0]))
-        left = left[1:]
-        if len(left):
-            left = left[overlap(xyxy[kept[-1]], xyxy[left]) <= _OVERLAP]
-    return kept

@@ -3,9 +3,9 @@
 Two stages, so that most faces cost nothing: a *promise* from what the detector says (size, pose, score) and the
 *quality* of an aligned chip (sharpness, exposure, contrast besides). Each component is 0 to 1 and the whole is the
 least of them: a face is as good as what is worst about it. On 1,500 probes of LFW, reduced, blurred or darkened at
-random, that ranks the similarity of a person's two images better (Spearman 0.60 with MobileFaceNet-192, 0.50 with
-dlib's ResNet-v1) than product or geometric mean (0.58, 0.48). Below 0.2 about one in three of them matches at FMR 1e-3,
-above 0.8 98 and 94 %. The ranges below are read off the same table; the evaluator calibrates them.
+random, that ranks the similarity of a person's two images better (Spearman 0.61 with MobileFaceNet-192, 0.52 with
+dlib's ResNet-v1) than product or geometric mean (0.59, 0.50). Below 0.2 one in three of them matches at FMR 1e-3, above
+0.8 98 and 93 %. The ranges below are read off the same table; the evaluator calibrates them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _LOST = (0.1, 1.0)
 _YAW = (0.2, 0.9)
 _PITCH = (0.12, 0.5)
 _ROLL_DEG = (25.0, 90.0)
+_ROUNDING = 20 / 12  # variance that rounding to whole grey levels adds to the Laplacian: 1/12 by its squared weights
 _BRIEF_US = 300_000  # who is in view for less had no time to show a better face
 
 
@@ -114,7 +115,7 @@ def quality(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float) -> Qua
     return Quality(
         size=_size(pose) if pose else 0.0,
         pose=_frontal(pose) if pose else 0.0,
-        sharpness=_rise(_edges(grey) / max(contrast, 1.0), *_SHARPNESS),
+        sharpness=_rise(_edges(grey) / max(contrast, _CONTRAST[1]), *_SHARPNESS),
         exposure=1 - _rise(lost, *_LOST),
         contrast=_rise(contrast, *_CONTRAST),
         score=score,
@@ -138,9 +139,12 @@ def _frontal(pose: Pose) -> float:
 
 
 def _edges(grey: NDArray[np.uint8]) -> float:
-    """Standard deviation of the Laplacian; divided by that of the image it says sharpness whatever the light."""
+    """Standard deviation of the Laplacian; divided by that of the image it says sharpness whatever the light.
+
+    Where contrast is low the edges are those of noise and of the codec's blocks, and must not look like a face.
+    """
     _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
-    return float(deviation[0, 0])
+    return math.sqrt(max(0.0, float(deviation[0, 0]) ** 2 - _ROUNDING))
 
 
 def _rise(value: float, none: float, full: float) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from overt.detector.align import Aligner
 from overt.detector.bestshot import ShotPolicy
 from overt.detector.choice import Chooser
@@ -88,11 +90,12 @@ class DetectorStage:
     def _picture(self, state: DetectorState, frame: Frame, bgr: Bgr) -> tuple[DetectorState, list[Output]]:
         """1 detect, 2 associate, 3 continue and begin tracks, 4 choose faces."""
         found = self._locator.locate(bgr)
-        on_camera = found.moved(frame.left, frame.top)
         tracks = list(state.tracks)
-        pairs, beginning = associate(tracks, state.clock_us, on_camera, self._locator.sure_score, self._tracking)
+        on_camera = found.xyxy + np.tile(np.array([frame.left, frame.top], np.float32), 2)
+        sure = found.scores >= self._locator.sure_score
+        pairs, beginning = associate(tracks, state.clock_us, on_camera, sure, self._tracking)
         owners = {d: t for t, d in pairs}
-        boxes = on_camera.xyxy.tolist()
+        boxes = on_camera.tolist()
         for t, d in pairs:
             tracks[t] = continued(tracks[t], frame, boxes[d], state.clock_us, self._tracking)
         for d in beginning:

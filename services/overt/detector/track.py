@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from overt.detector.detections import Detections, Floats, overlap
+from overt.detector.detections import Floats, overlap
 from overt.detector.state import Shots, Track
 from overt.identity import track_id
 from overt.messages import Box, Frame
@@ -33,9 +33,9 @@ class Tracking:
     """Detections that make a track a passer-by. One that gave a crop is one at once: two looks have seen a face."""
     max_age_us: int = 1_000_000
     """A face unseen for longer has gone; until then it may be hidden behind another."""
-    reach: float = 0.5
+    reach: float = 0.25
     """How far from its expected place a face may be, plus what the two speeds below add a second, up to `farthest`."""
-    reach_speed: float = 2.5
+    reach_speed: float = 4.0
     """For a track whose velocity is known: it may change."""
     first_reach_speed: float = 8.0
     """For a track seen once: a brisk walker (1.8 m/s) crosses so many face heights (0.22 m) a second."""
@@ -53,14 +53,16 @@ _FORBIDDEN = 1e3
 
 
 def associate(
-    tracks: Sequence[Track], clock_us: int, found: Detections, sure_score: float, limits: Tracking
+    tracks: Sequence[Track], clock_us: int, xyxy: Floats, sure: NDArray[np.bool_], limits: Tracking
 ) -> tuple[Pairs, list[int]]:
-    """Pairs of tracks and detections, and the detections that begin tracks. Sure detections choose first."""
-    sure = found.scores >= sure_score
+    """Pairs of tracks and detections, and the detections that begin tracks. Sure detections choose first.
+
+    `xyxy` is float32 [N, 4] in the camera's pixels, `sure` bool [N].
+    """
     high, low = np.flatnonzero(sure), np.flatnonzero(~sure)
-    if not tracks or not len(found):
+    if not tracks or not len(xyxy):
         return [], [int(d) for d in high]
-    cost, allowed, shared = _costs(tracks, clock_us, found.xyxy, limits)
+    cost, allowed, shared = _costs(tracks, clock_us, xyxy, limits)
     pairs = _assign(cost, allowed, np.arange(len(tracks)), high)
     taken = {t for t, _ in pairs}
     rest = np.array([i for i in range(len(tracks)) if i not in taken and tracks[i].confirmed], np.intp)
