@@ -9,9 +9,10 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from overt.ports import Unavailable, Undecodable
-from overt.runtime.avro import Schema
+from overt.runtime.avro import Schema, SchemaError
 
 _NO_SUCH_SCHEMA = 40403
+_REFUSED = (409, 422)
 
 
 class ServerRegistry:
@@ -23,10 +24,17 @@ class ServerRegistry:
         self._schemas: dict[int, Schema] = {}
 
     def id_of(self, subject: str, schema: Schema) -> int:
-        """Registers the schema under the subject. Raises Unavailable."""
+        """Registers the schema under the subject. Raises SchemaError when the server refuses it, as incompatible with
+        what readers of the subject know; Unavailable."""
         try:
             return int(self._client.register_schema(subject, RegisteredSchema(json.dumps(schema), "AVRO")))
-        except Exception as error:
+        except SchemaRegistryError as error:
+            if error.http_status_code in _REFUSED:
+                raise SchemaError(
+                    f"the schema registry at {self._url} refuses {schema['name']} under {subject}: {error.error_message}"
+                ) from error
+            raise self._away(error) from error
+        except Exception as error:  # the HTTP library's own kinds: the server cannot be reached
             raise self._away(error) from error
 
     def schema_of(self, schema_id: int) -> Schema:
