@@ -30,9 +30,8 @@ class ServerRegistry:
             return int(self._client.register_schema(subject, RegisteredSchema(json.dumps(schema), "AVRO")))
         except SchemaRegistryError as error:
             if error.http_status_code in _REFUSED:
-                raise SchemaError(
-                    f"the schema registry at {self._url} refuses {schema['name']} under {subject}: {error.error_message}"
-                ) from error
+                why = f"refuses {schema['name']} under {subject}: {error.error_message}"
+                raise SchemaError(f"the schema registry at {self._url} {why}") from error
             raise self._away(error) from error
         except Exception as error:  # the HTTP library's own kinds: the server cannot be reached
             raise self._away(error) from error
