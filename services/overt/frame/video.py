@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from pathlib import Path
 
 import cv2
@@ -99,9 +101,26 @@ class VideoReader(Reading):
         return f"about {declared:.0f} images are declared and {self._next} could be read: it is cut short or damaged"
 
 
+@functools.cache
+def _set_up_opencv() -> None:
+    """Settings that OpenCV takes from the process's environment only, when a capture is opened.
+
+    Without the first, one lock guards every opening in the process, and a single camera that accepts a connection and
+    says nothing keeps all others from being opened (measured); FFmpeg has needed no such lock since version 4. The
+    others keep FFmpeg's and OpenCV's own lines, hundreds for one damaged stream, out of the log, where our own say what
+    happened; whoever sets OPENCV_LOG_LEVEL to INFO or more gets them.
+    """
+    os.putenv("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
+    logging = cv2.utils.logging
+    if logging.getLogLevel() <= logging.LOG_LEVEL_WARNING:
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+        os.putenv("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+
+
 def open_video(path: Path) -> VideoReader:
     """Opens a video file or animated GIF. Raises CameraError."""
     _check_file(path)
+    _set_up_opencv()
     # The protocol is named, else FFmpeg takes a file name with a colon for an address.
     capture = cv2.VideoCapture("file:" + str(path.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not capture.isOpened():
@@ -115,9 +134,10 @@ def open_video(path: Path) -> VideoReader:
 def open_rtsp(url: str, name: str, *, clock: Clock, open_s: float, read_s: float) -> VideoReader:
     """Opens a network camera over TCP (OpenCV asks FFmpeg for `prefer_tcp`). Raises CameraError.
 
-    `open_s` and `read_s` are FFmpeg's own timeouts. A read can take up to three times as long (measured: it tries again),
+    `open_s` and `read_s` are FFmpeg's own timeouts. A read can take up to three times as long (measured: it retries),
     which is why somebody outside the call has to watch; they make a call that was given up end by itself.
     """
+    _set_up_opencv()
     options = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_s * 1000)]
     options += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_s * 1000)]
     # One decoding thread: with more, FFmpeg holds back as many frames as it has threads.
@@ -132,6 +152,7 @@ def open_rtsp(url: str, name: str, *, clock: Clock, open_s: float, read_s: float
 
 def open_usb(index: int, *, clock: Clock) -> VideoReader:
     """Opens a camera of this machine by its number. Raises CameraError."""
+    _set_up_opencv()
     capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         raise CameraError(
