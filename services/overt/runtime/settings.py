@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+import pydantic_settings
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PREFIX = "OVERT_"
 
 
 class SettingsError(ValueError):
@@ -17,15 +22,22 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "overt"
 
 
-class Settings(BaseSettings):
-    """Settings of a process, each from `OVERT_<NAME>`. Secrets come as files, never as values."""
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
 
-    model_config = SettingsConfigDict(env_prefix="OVERT_", extra="ignore", frozen=True)
+
+class Settings(BaseSettings):
+    """Settings of a process, each from `OVERT_<NAME>`; one that is set to nothing is not set. Secrets come as files,
+    never as values."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     cache: Path = Field(default_factory=_cache, description="Where models and demo material are kept.")
     models_dir: Path | None = Field(default=None, description="A folder with an operator's own model files.")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: str = Field(default="text", description="text, or json for one object a line.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR."
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="text, or json for one object a line.")
 
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Kafka's bootstrap servers.")
     kafka_config: dict[str, str] = Field(
@@ -51,13 +63,35 @@ class Settings(BaseSettings):
     embedder_batch: int = Field(default=16, ge=1, le=256, description="Faces an embedder takes at a time.")
     unconsumed_frames: int = Field(default=8, ge=1, le=1000, description="Frames a camera may have waiting.")
 
+    @model_validator(mode="after")
+    def _a_key_outlives_its_slot(self) -> Self:
+        if self.transient_key_slot_s >= self.transient_key_life_s:
+            raise ValueError(
+                f"{_PREFIX}TRANSIENT_KEY_LIFE_S ({self.transient_key_life_s}) should be larger than "
+                f"{_PREFIX}TRANSIENT_KEY_SLOT_S ({self.transient_key_slot_s})"
+            )
+        return self
+
 
 def load_settings() -> Settings:
-    """The settings of this process. Raises SettingsError naming each wrong variable."""
+    """The settings of this process. Raises SettingsError naming each wrong variable, never showing its value."""
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"OVERT_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("; ".join(problems)) from error
-    except ValueError as error:  # a JSON value that does not parse
-        raise SettingsError(str(error)) from error
+        problems = [_problem(e["loc"], e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        raise SettingsError("; ".join(problems)) from None  # pydantic's own text quotes values: one may be a password
+    except pydantic_settings.SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(_problem((field[1] if field else "*",), "the value is not valid JSON")) from None
+    except RuntimeError:  # from pathlib, for a user whom the system does not know
+        raise SettingsError(
+            _problem(("cache",), "this user has no home folder; name a folder to keep models in")
+        ) from None
+
+
+def _problem(where: tuple[int | str, ...], what: str) -> str:
+    """The variable's name, and behind it the place inside its value."""
+    if not where:
+        return what
+    inside = "".join(f"[{part!r}]" for part in where[1:])
+    return f"{_PREFIX}{str(where[0]).upper()}{inside}: {what}"
