@@ -3,6 +3,8 @@ exit code (see `overt --help`)."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 
 import click
@@ -36,6 +38,12 @@ class _Lazy(click.Group):
         command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
@@ -64,5 +72,18 @@ def main() -> None:
     """The `overt` command."""
     from overt.cli.errors import reporting  # what it reports lives in modules that are slow to load
 
-    with reporting():
-        cli()
+    try:
+        with reporting():
+            cli()
+    finally:
+        _leave_at_once_if_stuck()
+
+
+def _leave_at_once_if_stuck() -> None:
+    """A camera's thread that is stuck in a call must not come back into a process that is being taken down, which would
+    abort it (see `overt.frame.threads_left`): then the process ends here."""
+    feed, ending = sys.modules.get("overt.frame.feed"), sys.exc_info()[1]
+    if feed is not None and isinstance(ending, SystemExit) and feed.threads_left():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ending.code if isinstance(ending.code, int) else 0)

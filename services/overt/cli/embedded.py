@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from overt.cli.endings import require_read, stop_at_signal, writing_to
 from overt.cli.errors import UserError
 from overt.cli.outputs import RunOutputs
 from overt.demo.deployments import COMPOSED, demo_deployment, own_deployment
@@ -17,6 +16,7 @@ from overt.governance.listing import WatchlistError
 from overt.governance.loading import load_deployment
 from overt.runtime.embedded import EmbeddedRun
 from overt.runtime.enrolment import Enrolment, enrol_folder
+from overt.runtime.frame_rules import CameraSummary
 from overt.runtime.health import HealthServer
 from overt.runtime.loaded import open_registry
 from overt.runtime.logs import configure_logging
@@ -57,8 +57,12 @@ def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> Non
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     deployment = load_deployment(deployment_file, check_files=True)
-    if realtime and window_state(deployment, now_us()) is WindowState.AFTER:
-        raise UserError(f"{deployment_file}: the window ended at {deployment.window.end}: nothing may be captured")
+    state = window_state(deployment, now_us()) if realtime else WindowState.OPEN
+    if state is WindowState.AFTER:
+        ended = deployment.window.end.isoformat()
+        raise UserError(f"{deployment_file}: the window ended at {ended}: nothing may be captured any more")
+    if state is WindowState.BEFORE:
+        click.echo(f"nothing is captured before the window begins, at {deployment.window.start.isoformat()}", err=True)
     run_embedded(deployment, settings, out, realtime=realtime, annotate=annotate, images=annotate)
 
 
@@ -73,7 +77,7 @@ def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> Non
 @click.option(
     "--video", type=click.Path(exists=True, path_type=Path), help="Your own video instead of the composed one."
 )
-@click.option("--camera", type=int, help="Number of a webcam, instead of a video.")
+@click.option("--camera", type=click.IntRange(0, 999), help="Number of a webcam, instead of a video.")
 @click.option(
     "--watchlist",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -123,22 +127,32 @@ def run_embedded(
     world, bus = memory_world(deployment)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
     enrolment = enrol(wiring)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     outputs = RunOutputs(out, wiring, enrolment, annotate=annotate, images=images, realtime=realtime, remarks=remarks)
     embedded = EmbeddedRun(
         wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
     )
     health = HealthServer(metrics.registry, healthy=lambda: True, ready=embedded.ready)
-    if settings.metrics_port:
-        health.open(settings.metrics_host, settings.metrics_port)
-    outputs.begin()
+    _open(health, settings)
+    cameras: Mapping[str, CameraSummary] = {}
+    with writing_to(out), stop_at_signal() as stop:
+        outputs.begin()
+        try:
+            cameras = embedded.run(stop)
+        finally:
+            health.close()
+            outputs.end(cameras)
+    require_read(cameras)
+
+
+def _open(health: HealthServer, settings: Settings) -> None:
+    if not settings.metrics_port:
+        return
     try:
-        embedded.run(stop)
-    finally:
-        health.close()
-        outputs.end()
+        health.open(settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        where = f"{settings.metrics_host}, port {settings.metrics_port}"
+        why = f"cannot be listened on ({error.strerror}); name others, or port 0 for no metrics"
+        raise UserError(f"OVERT_METRICS_HOST and OVERT_METRICS_PORT: {where} {why}") from error
 
 
 def enrol(wiring: Wiring) -> Enrolment:

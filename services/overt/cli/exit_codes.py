@@ -11,5 +11,6 @@ EXIT_CODES = {
     5: "a camera or file cannot be read",
     6: "the watchlist cannot be used",
     7: "a check found what it must not find",
+    8: "the results cannot be written",
     130: "interrupted",
 }

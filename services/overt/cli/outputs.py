@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -13,7 +13,8 @@ from overt.output.annotate import Annotator
 from overt.output.report import write_report
 from overt.output.wording import KIND, clock
 from overt.runtime.enrolment import Enrolment
-from overt.runtime.report_facts import gather
+from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.report_facts import damaged, gather, unread
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 
@@ -74,18 +75,19 @@ class RunOutputs:
         self._alerts[alert.alert_id] = alert
         if self._annotator:
             self._annotator.alert(alert)
-        self._log.append(alert)
         margin = "" if alert.margin is None else f", margin {alert.margin:.3f}"
         click.echo(
             f"{clock(alert.captured_at_us)}  {alert.camera_id}  {alert.subject_id}  {alert.category}"
             f"  {KIND[alert.kind]}  similarity {alert.similarity:.3f} (threshold {alert.threshold:.3f}{margin})"
             f"  {alert.authority.value}"
         )
+        self._log.append(alert)  # last, so that an alert that no disk takes has at least been shown
 
-    def end(self) -> None:
-        """Finishes the files and says where they are."""
+    def end(self, cameras: Mapping[str, CameraSummary]) -> None:
+        """Finishes the files and says where they are. cameras: what became of each."""
         self._log.close()
         videos = self._annotator.close() if self._annotator else []
+        damages = list(damaged(self._wiring.metrics, cameras))
         facts = gather(
             self._wiring,
             self._enrolment,
@@ -94,10 +96,12 @@ class RunOutputs:
             realtime=self._realtime,
             images=self._images,
             videos=[video.name for video in videos],
-            remarks=self._remarks,
+            remarks=[*self._remarks, *unread(cameras), *damages],
         )
         report = self._out / "report.html"
         write_report(report, facts)
+        for damage in damages:
+            click.echo(damage, err=True)
         many = "alert" if len(self._alerts) == 1 else "alerts"
         click.echo(f"{len(self._alerts)} {many}: {self._out / 'alerts.jsonl'}", err=True)
         for video in videos:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from overt.messages import Alert, Sightings, WatchlistEntry
 from overt.ports import Record, Source, TopicPartition
+from overt.runtime.frame_rules import CameraSummary
 from overt.runtime.memory import MemoryBus
 from overt.runtime.wiring import STAGES, Wiring
 
@@ -54,8 +55,11 @@ class EmbeddedRun:
         """Whether every stage is ready."""
         return all(worker.ready() for worker in self._workers)
 
-    def run(self, stop: threading.Event) -> None:
-        """Until the sources end, the window ends or `stop` is set; then drains. Raises StageFailed."""
+    def run(self, stop: threading.Event) -> Mapping[str, CameraSummary]:
+        """Until the sources end, the window ends or `stop` is set; then drains. Returns what became of each camera.
+
+        Raises StageFailed, and what `on_alert` raises.
+        """
         alerts = self._bus.source(_OUTPUT)
         alerts.subscribe(["alerts"], _Quiet())
         threads = [self._start(worker.run, self._stop_working) for worker in self._workers]
@@ -74,6 +78,7 @@ class EmbeddedRun:
             self._hand_out(alerts, 0.0)
         if self._failed:
             raise StageFailed("a stage has stopped") from self._failed[0]
+        return self._frames.summary()
 
     def _drain(self, alerts: Source) -> None:
         """Waits until each stage in turn has committed all that the one before it has made."""

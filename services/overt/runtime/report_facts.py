@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from overt import __version__
 from overt.messages import AcquisitionFailure, Alert
 from overt.models.card import DetectorCard, EmbedderCard
 from overt.output.facts import AlertFacts, CameraFacts, ModelFacts, ReportFacts, ThresholdFacts
 from overt.runtime.enrolment import Enrolment
+from overt.runtime.frame_rules import CameraSummary
 from overt.runtime.metrics import Metrics
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
@@ -46,6 +47,23 @@ def gather(
         videos=videos,
         remarks=remarks,
     )
+
+
+def unread(cameras: Mapping[str, CameraSummary]) -> Iterator[str]:
+    """Sentences about cameras that could not be read."""
+    for camera_id, camera in cameras.items():
+        if camera.failure is not None:
+            yield f"Camera {camera_id} could not be read: {camera.failure}."
+
+
+def damaged(metrics: Metrics, cameras: Mapping[str, CameraSummary]) -> Iterator[str]:
+    """Sentences about cameras of which a part could not be read."""
+    for camera_id, camera in cameras.items():
+        faulty = round(_sum(metrics, "overt_camera_faults_total", camera=camera_id))
+        if camera.damage is not None:
+            yield f"Camera {camera_id} could be read in part only: {camera.damage}."
+        if faulty:
+            yield f"Camera {camera_id}: {faulty} damaged picture{'s' if faulty > 1 else ''} left out."
 
 
 def _model(card: DetectorCard | EmbedderCard) -> ModelFacts:

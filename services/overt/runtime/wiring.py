@@ -19,6 +19,8 @@ from overt.detector.stage import DetectorStage
 from overt.detector.state import DetectorState
 from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
+from overt.frame.source import CameraError
+from overt.governance.cameras import Camera
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
 from overt.picture import Bgr
@@ -85,13 +87,13 @@ class Wiring:
     def frame_service(self, *, serving: bool = False) -> FrameService:
         """Reads the deployment's cameras. serving: it stays when its files have ended, since others' may come to it.
 
-        Raises overt.frame.source.CameraError for a source that cannot be one.
+        Raises overt.frame.source.CameraError for a source that cannot be one, or whose file cannot be read.
         """
         deployment, world = self.deployment, self.world
         plans = [
             CameraPlan(
                 camera.camera_id,
-                camera.resolve_source(),
+                _source(camera),
                 camera.partition,
                 camera.zone.polygon,
                 fps=camera.max_fps,
@@ -218,6 +220,19 @@ class Wiring:
             restore=history.restore if history else None,
         )
         return runner, _MATCHES_AT_ONCE, None
+
+
+def _source(camera: Camera) -> str:
+    try:
+        return camera.resolve_source()
+    except OSError as error:
+        why = f"{camera.source_file}: cannot be read ({error.strerror}); it should hold the camera's source"
+        raise CameraError(f"camera {camera.camera_id}: {why}") from error
+    except UnicodeDecodeError:
+        why = f"{camera.source_file}: is not UTF-8 text; it should hold the camera's source"
+        raise CameraError(f"camera {camera.camera_id}: {why}") from None  # the error would show what the file holds
+    except ValueError as error:
+        raise CameraError(str(error)) from None
 
 
 def _stamp(message: Message, at_us: int) -> Message:
