@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from overt.alerter.state import AlerterState, Cooldown
@@ -42,8 +43,10 @@ class CooldownHistory:
         if time.monotonic() - self._read_at_s > _FRESH_S:
             self._read()
         for alert in self._alerts.get(camera, ()):
-            cooldown = Cooldown(alert["subject_id"], alert["alert_id"], alert["captured_at_us"])
-            state = state.with_cooldown(cooldown)
+            at_us = alert["captured_at_us"]
+            track = state.track(alert["track_id"])
+            state = state.with_track(replace(track, settled=True, last_us=max(track.last_us, at_us)))
+            state = state.with_cooldown(Cooldown(alert["subject_id"], alert["alert_id"], at_us))
         return state
 
     def _read(self) -> None:
