@@ -166,6 +166,25 @@ def test_the_context_is_made_only_where_it_is_wanted() -> None:
     assert all(f.context is not None and f.context.bgr().shape == (360, 640, 3) for f in with_context)
 
 
+def test_views_blur_everybody_else_the_uncertain_and_the_hidden_too() -> None:
+    """One face is sent when two are hidden or uncertain; with the context all other textures are gone."""
+    made = stage(context=True)
+    sure, low, hidden = Painted(100, 150, 60), Painted(300, 150, 60, LOW, 2), Painted(500, 150, 60, texture=3)
+    before = [frame(n, n / FPS, [hidden]) for n in range(3)]
+    # The detector misses the hidden one now, but the picture shows it: its blue is below what it can see.
+    now = frame(3, 3 / FPS, [sure, low, replace(hidden, blue=20)])
+    _, results = run(made, [*before, now])
+    face = faces_of(results)[-1]
+    assert face.frame_seq == 3
+    assert face.context is not None
+    assert now.image is not None
+    for x in (300, 500):
+        cut = np.s_[125:175, x - 25 : x + 25, 1]
+        assert face.context.bgr()[cut].std() < 0.75 * now.image.bgr()[cut].std()
+    own = np.s_[125:175, 75:125]
+    assert np.array_equal(face.context.bgr()[own], now.image.bgr()[own])
+
+
 def test_a_new_epoch_closes_the_tracks_of_the_older_and_begins_its_own() -> None:
     """A camera's reader was replaced: the passers-by of the older epoch are closed before anything of the new one."""
     frames = [*street(1.0, ending=False), *street(1.0, epoch=2, start_s=1.0)]

@@ -129,6 +129,17 @@ def test_a_face_elsewhere_or_of_another_size_is_somebody_else() -> None:
     assert len(follow(lambda t: [(100, 100, 40 if t < 1 else 90, True)], times(12.5, 2)).all()) == 2
 
 
+def test_a_face_goes_to_the_track_that_had_it_last() -> None:
+    """Somebody vanished 0.6 s ago; who stands beside moves suddenly, to nearer where they were than where he was."""
+
+    def walk(at_s: float) -> list[Detection]:
+        stander = (130.0 if at_s < 1.6 else 113.0, 100.0, 40.0, True)
+        return [stander, (100, 100, 40, True)] if at_s < 1 else [stander]
+
+    follower = follow(walk, times(12.5, 2))
+    assert len({owner[0] for owner in follower.owner}) == 1
+
+
 def test_low_scores_continue_a_track_and_never_begin_one() -> None:
     follower = follow(lambda t: [(100 + 20 * t, 100, 40, not 0.5 < t < 1.5), (300, 100, 40, False)], times(12.5, 3))
     assert len(follower.all()) == 1
