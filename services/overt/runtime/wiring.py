@@ -21,9 +21,11 @@ from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
 from overt.frame.source import CameraError
 from overt.governance.cameras import Camera
+from overt.governance.watchlists import Category
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
 from overt.picture import Bgr
+from overt.ports import Gallery
 from overt.runtime.cooldowns import CooldownHistory
 from overt.runtime.frame_rules import CameraPlan, FrameRules
 from overt.runtime.frame_service import FrameService
@@ -166,9 +168,37 @@ class Wiring:
         )
         return runner, self.settings.detector_batch, None
 
+    def embedder_stage(self) -> EmbedderStage:
+        """Faces to probes."""
+        return EmbedderStage(self.embedding_model())
+
+    def matcher_stage(self, gallery: Callable[[], Gallery]) -> MatcherStage:
+        """Probes to matches, with each category's threshold."""
+        categories = self.deployment.watchlist.categories
+        rules = {c.category_id: CategoryRule(c.kind, self.models.thresholds(c).match) for c in categories}
+        return MatcherStage(gallery, rules, self.models.embedder.dimension)
+
+    def alerter_stage(self) -> AlerterStage:
+        """Matches to alerts, with each category's confirmation."""
+        deployment = self.deployment
+        return AlerterStage(
+            deployment.deployment_id,
+            {c.camera_id: Scene(deployment.site.site_id, c.zone.zone_id) for c in deployment.cameras},
+            {c.category_id: self._confirmation(c) for c in deployment.watchlist.categories},
+            cooldown_us=self._cooldown_us,
+            authority=deployment.signature,
+        )
+
+    @property
+    def _cooldown_us(self) -> int:
+        return round(self.deployment.recognition.cooldown_s * 1e6)
+
+    def _confirmation(self, category: Category) -> ConfirmationRule:
+        strong = self.models.thresholds(category).strong
+        return ConfirmationRule(strong, category.confirmations, round(category.within_s * 1e6))
+
     def _embedder(self) -> tuple[Runner[Any, Any], int, Companion | None]:
-        stage = EmbedderStage(self.embedding_model())
-        return StatelessRunner("embedder", stage), self.settings.embedder_batch, None
+        return StatelessRunner("embedder", self.embedder_stage()), self.settings.embedder_batch, None
 
     def _matcher(self) -> tuple[Runner[Any, Any], int, Companion | None]:
         world = self.world
@@ -179,41 +209,23 @@ class Wiring:
             space_id=self.models.embedder.space_id,
             metrics=self.metrics,
         )
-        rules = {
-            c.category_id: CategoryRule(c.kind, self.models.thresholds(c).match)
-            for c in self.deployment.watchlist.categories
-        }
-        stage = MatcherStage(view.gallery, rules, self.models.embedder.dimension)
-        return StatelessRunner("matcher", stage), _MATCHES_AT_ONCE, view
+        return StatelessRunner("matcher", self.matcher_stage(view.gallery)), _MATCHES_AT_ONCE, view
 
     def _alerter(self) -> tuple[Runner[Any, Any], int, Companion | None]:
-        deployment, world = self.deployment, self.world
-        cooldown_us = round(deployment.recognition.cooldown_s * 1e6)
-        stage = AlerterStage(
-            deployment.deployment_id,
-            {c.camera_id: Scene(deployment.site.site_id, c.zone.zone_id) for c in deployment.cameras},
-            {
-                c.category_id: ConfirmationRule(
-                    self.models.thresholds(c).strong, c.confirmations, round(c.within_s * 1e6)
-                )
-                for c in deployment.watchlist.categories
-            },
-            cooldown_us=cooldown_us,
-            authority=deployment.signature,
-        )
+        world = self.world
         history = None
         if world.peek is not None:
             history = CooldownHistory(
                 world.log,
                 world.peek,
                 world.topic("alerts"),
-                deployment_id=deployment.deployment_id,
-                span_us=cooldown_us + _HISTORY_MARGIN_US if self.realtime else None,
+                deployment_id=self.deployment.deployment_id,
+                span_us=self._cooldown_us + _HISTORY_MARGIN_US if self.realtime else None,
                 clock=now_us,
             )
         runner = StatefulRunner(
             "alerter",
-            stage,
+            self.alerter_stage(),
             state_type=AlerterState,
             store=world.store,
             codec=world.state_codec,
