@@ -28,10 +28,15 @@ def site() -> Site:
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """A camera that accepts connections and never says a word."""
+def silent() -> Iterator[socket.socket]:
+    """A camera that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"rtsp://admin:hunter2@127.0.0.1:{server.getsockname()[1]}/cam"
+        server.settimeout(30)
+        yield server
+
+
+def _address(server: socket.socket) -> str:
+    return f"rtsp://admin:hunter2@127.0.0.1:{server.getsockname()[1]}/cam"
 
 
 @pytest.fixture
@@ -89,42 +94,41 @@ def test_each_bad_file_is_told_and_a_good_one_beside_it_is_read(
     assert site.count("frames_read_total", camera="folder") == 3
 
 
-def test_a_silent_camera_keeps_no_other_from_being_opened(site: Site, silent: str, tmp_path: Path) -> None:
-    """OpenCV would hold one lock for all openings of the process: the video file here would wait behind the camera."""
+def test_a_silent_camera_keeps_no_other_from_being_opened(site: Site, silent: socket.socket, tmp_path: Path) -> None:
+    """OpenCV would hold one lock for all openings of the process. The video here is opened anew for each repetition of
+    its five images, and goes on while the camera is being opened."""
     video = tmp_path / "grey.avi"
     writer = cv2.VideoWriter(str(video), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (64, 48))
     for _ in range(5):
         writer.write(np.full((48, 64, 3), 100, np.uint8))
     writer.release()
     site.now_us = None
-    patience = Patience(open_s=60.0)
     service = site.service(
-        CameraPlan("mute", silent, 0, WHOLE),
-        CameraPlan("file", str(video), 1, WHOLE),
-        rules=FrameRules(patience=patience),
+        CameraPlan("mute", _address(silent), 0, WHOLE),
+        CameraPlan("file", str(video), 1, WHOLE, loop=True),
+        rules=FrameRules(patience=Patience(open_s=60.0)),
     )
     stop = threading.Event()
     thread = threading.Thread(target=lambda: run_beside_detector(service, site, stop), daemon=True)
     thread.start()
-    wait_for(lambda: bool(site.frames("file")) and site.frames("file")[-1].end, 40)
-    assert site.frames("mute") == []
-    stop.set()
-    thread.join(8)
-    assert not thread.is_alive()
+    connection, _ = silent.accept()
+    with connection:
+        before = len(site.frames("file"))
+        wait_for(lambda: len(site.frames("file")) >= before + 20)
+        assert site.frames("mute") == []
+        stop.set()
+        thread.join(8)
+        assert not thread.is_alive()
 
 
-def test_a_thread_that_hangs_in_a_camera_is_counted_until_it_ends() -> None:
+def test_a_thread_that_hangs_in_a_camera_is_counted_until_it_ends(silent: socket.socket) -> None:
     """So that a process can end without it. It ends by itself when the camera's connection does."""
-    before = threads_left()
-    server = socket.create_server(("127.0.0.1", 0))
-    with server:
-        server.settimeout(30)
-        source = parse_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/cam")
-        camera = Camera(source, Playback(), realtime=True, clock=lambda: 0, monotonic=lambda: 0.0)
-        camera.poll()
-        connection, _ = server.accept()
-        camera.close(0.2)
-        assert threads_left() == before + 1
-        assert camera.poll() == []
-        connection.close()
-        wait_for(lambda: threads_left() == before)
+    wait_for(lambda: threads_left() == 0)  # those of the tests before
+    camera = Camera(parse_source(_address(silent)), Playback(), realtime=True, clock=lambda: 0, monotonic=lambda: 0.0)
+    camera.poll()
+    connection, _ = silent.accept()
+    camera.close(0.2)
+    assert threads_left() == 1
+    assert camera.poll() == []
+    connection.close()
+    wait_for(lambda: threads_left() == 0)

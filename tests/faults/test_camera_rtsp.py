@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from overt.frame.camera import Patience
+from overt.frame.feed import threads_left
 from overt.picture import encode
 from overt.runtime.frame_rules import CameraPlan, FrameRules
 from tests.support.frame_site import WHOLE, Site, run_beside_detector, wait_for
@@ -28,6 +29,13 @@ def site() -> Site:
     site = Site()
     site.now_us = None  # real time: these cameras are alive
     return site
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """A thread that was left behind in a frozen camera ends by itself once the server has gone."""
+    yield
+    wait_for(lambda: threads_left() == 0)
 
 
 Running = Callable[..., AbstractContextManager[None]]
@@ -134,6 +142,7 @@ def test_a_service_stops_within_seconds_while_its_camera_is_frozen(
         _more(site)
         rtsp_server.freeze()
         time.sleep(0.3)
+        assert threads_left() == 1
     assert site.frames("live")[-1].end
     assert not site.table.held
     rtsp_server.thaw()
