@@ -1,0 +1,20 @@
+"""Kafka behind the bus's ports. Only this package imports confluent_kafka."""
+
+from overt.runtime.kafka.admin import apply_changes, existing_topics
+from overt.runtime.kafka.client import KafkaConfigError, KafkaSettings
+from overt.runtime.kafka.log import KafkaBacklog, KafkaFollower, KafkaLog
+from overt.runtime.kafka.sink import KafkaSink, TooLarge
+from overt.runtime.kafka.source import KafkaSource
+
+__all__ = [
+    "KafkaBacklog",
+    "KafkaConfigError",
+    "KafkaFollower",
+    "KafkaLog",
+    "KafkaSettings",
+    "KafkaSink",
+    "KafkaSource",
+    "TooLarge",
+    "apply_changes",
+    "existing_topics",
+]
