@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
-from overt.matcher.exact import BadEntry, ExactGallery
+from overt.matcher.exact import ExactGallery, check_unit
 from overt.messages import WatchlistEntry
 from overt.ports import Codec, Follower, Gallery, KeyGone, NotAuthentic, Record, Undecodable
 from overt.runtime.metrics import Metrics
@@ -22,14 +23,24 @@ class WatchlistView:
     """
 
     def __init__(
-        self, follow: Callable[[], Follower], codec: Codec, *, deployment_id: str, space_id: str, metrics: Metrics
+        self,
+        follow: Callable[[], Follower],
+        codec: Codec,
+        *,
+        deployment_id: str,
+        space_id: str,
+        dimension: int,
+        metrics: Metrics,
     ) -> None:
         self._open = follow
         self._codec = codec
         self._deployment_id = deployment_id
         self._space_id = space_id
+        self._dimension = dimension
         self._metrics = metrics
         self._follower: Follower | None = None
+        self._waiting: deque[Record] = deque()
+        """Read and not taken in yet. No follower hands a record out twice: what the vault could not open stays here."""
         self._entries: dict[str, WatchlistEntry] = {}
         self._gallery: Gallery = ExactGallery(space_id, [])
         self._changed = False
@@ -47,10 +58,13 @@ class WatchlistView:
         """Takes in what is new on the topic, without waiting. Raises Unavailable."""
         if self._follower is None:
             self._follower = self._open()
-        records = self._follower.poll(_MOST, 0.0 if self._ready else 0.2)
-        for record in records:
-            self._apply(record)
-        if self._changed and len(records) < _MOST:
+        if not self._waiting:
+            self._waiting.extend(self._follower.poll(_MOST, 0.0 if self._ready else 0.2))
+        all_there_is = len(self._waiting) < _MOST
+        while self._waiting:
+            self._apply(self._waiting[0])
+            self._waiting.popleft()
+        if self._changed and all_there_is:
             self._rebuild()
         if not self._ready and not self._changed and self._follower.caught_up():
             self._ready = True
@@ -83,12 +97,19 @@ class WatchlistView:
         if entry.deployment_id != self._deployment_id:
             self._refuse(record.key, "other_deployment", f"it was made for {entry.deployment_id}")
             return None
-        try:
-            ExactGallery(self._space_id, [entry])
-        except BadEntry as error:
-            self._refuse(record.key, "unusable", str(error))
+        if entry.entry_id != record.key:  # its own tombstone would not reach it here
+            self._refuse(record.key, "misplaced", f"it is entry {entry.entry_id}, written under another key")
+            return None
+        wrong = self._what_is_wrong(entry)
+        if wrong is not None:
+            self._refuse(record.key, "unusable", wrong)
             return None
         return entry
+
+    def _what_is_wrong(self, entry: WatchlistEntry) -> str | None:
+        if entry.space_id != self._space_id:
+            return f"it is of model space {entry.space_id}, not {self._space_id}: enrol it again"
+        return check_unit(entry.vector, self._dimension)
 
     def _refuse(self, entry_id: str, reason: str, why: str) -> None:
         self._metrics.watchlist_refused.labels(reason).inc()

@@ -207,6 +207,7 @@ class Wiring:
             world.codec,
             deployment_id=self.deployment.deployment_id,
             space_id=self.models.embedder.space_id,
+            dimension=self.models.embedder.dimension,
             metrics=self.metrics,
         )
         return StatelessRunner("matcher", self.matcher_stage(view.gallery)), _MATCHES_AT_ONCE, view
