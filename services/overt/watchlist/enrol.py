@@ -63,6 +63,8 @@ class Refused:
 
 def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -> WatchlistEntry | Refused:
     """Makes the entry of one reference image. Its id comes from deployment, subject and file name."""
+    if not _is_text(image.subject_id + image.path.name):
+        return Refused(image, "its name or its subject's is not UTF-8 text: rename it")
     try:
         if image.path.stat().st_size > _LARGEST_FILE:
             return Refused(image, f"the file is larger than {_LARGEST_FILE // 1_000_000} MB")
@@ -102,6 +104,15 @@ def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -
     )
 
 
+def _is_text(name: str) -> bool:
+    """Whether a name can travel in a record; a file system may hold other bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _reduced(bgr: Bgr) -> Bgr:
     factor = _LONGEST_SIDE_PX / max(bgr.shape[:2])
     if factor >= 1:
@@ -110,7 +121,7 @@ def _reduced(bgr: Bgr) -> Bgr:
 
 
 def _thumbnail(bgr: Bgr, xyxy: NDArray[np.float32]) -> Bgr:
-    """The face with half its size around it, at most `_THUMBNAIL_PX` a side."""
+    """The face with 0.3 of its longer side around it, at most `_THUMBNAIL_PX` a side."""
     height, width = bgr.shape[:2]
     x1, y1, x2, y2 = (float(v) for v in xyxy)
     around = 0.3 * max(x2 - x1, y2 - y1)
