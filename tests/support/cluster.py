@@ -155,11 +155,19 @@ class Cluster:
             for service in spawned:
                 service.wait_ready(timeout_s)
 
-    def add(self, service: str, *, wait: bool = True, timeout_s: float = 120.0) -> Service:
-        """One more replica, numbered from 0 within its service; ready, unless `wait` is False."""
+    def add(
+        self,
+        service: str,
+        *,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+        settings: Mapping[str, str | Path] | None = None,
+    ) -> Service:
+        """One more replica, numbered from 0 within its service; ready, unless `wait` is False. `settings` are its own,
+        over those of the cluster."""
         number = sum(name == service for name, _ in self.services)
         argv = overt("serve", service, "-d", self.file, "--realtime" if self.realtime else "--no-realtime")
-        replica = Service(argv, self.folder, settings=self.settings, name=f"{service}-{number}")
+        replica = Service(argv, self.folder, settings={**self.settings, **(settings or {})}, name=f"{service}-{number}")
         self.services[service, number] = replica
         replica.spawn()
         if wait:
@@ -236,7 +244,7 @@ class Cluster:
     @cached_property
     def _backlogs(self) -> dict[str, KafkaBacklog]:
         kafka, world = kafka_settings(self._settings, "test"), self.world
-        return {s: KafkaBacklog(kafka, world.topic(t), world.group(s), fresh_s=0.0) for s, t in CHAIN}
+        return {s: KafkaBacklog(kafka, world.topic(t), world.group(s)) for s, t in CHAIN}
 
     def wait_alerts(self, count: int, timeout_s: float = 90.0) -> float:
         """Until so many different alerts are on the topic; the seconds."""
@@ -244,16 +252,28 @@ class Cluster:
 
     def wait_read(self, frames: int, timeout_s: float = 90.0) -> float:
         """Until the frame service has sent so many frames in all and Redis was told; the seconds."""
-        return self._wait(lambda: sum(self._progress().values()) >= frames, timeout_s, f"{frames} frames sent")
+        return self._wait(lambda: self._sent() >= frames, timeout_s, f"{frames} frames sent")
 
     def wait_done(self, timeout_s: float = 120.0) -> float:
         """Until every camera's file was sent to its end and all services have worked off what came; the seconds.
 
         For files that do not loop, and as long as Redis has not lost how far they were read.
         """
-        ends = {c.camera_id: _frame_count(c.source or "") for c in self.deployment.cameras}
-        sent = self._wait(lambda: self._progress() == ends, timeout_s, f"all of {ends} sent")
+        sent = self._wait(lambda: self.unread() == 0, timeout_s, "all files sent")
         return sent + self.wait_quiet(max(1.0, timeout_s - sent))
+
+    def unread(self) -> int:
+        """Images that all cameras' files still have; each file's end counts as one."""
+        return sum(self.frames.values()) + len(self.frames) - self._sent()
+
+    @cached_property
+    def frames(self) -> dict[str, int]:
+        """How many images each camera's file has."""
+        return {camera.camera_id: _frame_count(camera.source or "") for camera in self.deployment.cameras}
+
+    def _sent(self) -> int:
+        """Progress is the position of the last image, and that of a file's end is how many images it has."""
+        return sum(position + 1 for position in self._progress().values())
 
     def wait_quiet(self, timeout_s: float = 60.0) -> float:
         """Until all services have worked off what is on their topics; the seconds. Frames may come again later."""
