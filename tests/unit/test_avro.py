@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overt.alerter.state import AlerterState, Cooldown, Evidence, TrackEvidence
+from overt.detector.state import DetectorState
 from overt.messages import TOPIC_OF, Embedding, Face, Pass, WatchlistEntry
 from overt.picture import Picture
 from overt.ports import Undecodable
@@ -23,7 +24,7 @@ from overt.runtime.codec import StateCodec
 from tests.support import messages as make
 from tests.support.messages import SCHEMAS, plain, records
 
-RECORDS: list[type[Any]] = [*TOPIC_OF, AlerterState]
+RECORDS: list[type[Any]] = [*TOPIC_OF, AlerterState, DetectorState]
 NAMES = {cls.__name__: cls for cls in RECORDS}
 STATE = AlerterState((TrackEvidence("t1", 5, False, (Evidence("A", 0.9, (1, 2)),)),), (Cooldown("A", "a1", 7),))
 
