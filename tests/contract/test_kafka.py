@@ -212,8 +212,8 @@ def test_a_bounded_call_gives_up_and_the_next_waits_for_it() -> None:
 
 
 def test_nothing_hangs_where_nobody_answers(nobody: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("log", "admin"):
-        monkeypatch.setattr(f"overt.runtime.kafka.{module}.REQUEST_TIMEOUT_S", 1.0)
+    for patience in ("log.REQUEST_TIMEOUT_S", "admin.REQUEST_TIMEOUT_S", "log._BACKLOG_S"):
+        monkeypatch.setattr(f"overt.runtime.kafka.{patience}", 1.0)
     source = KafkaSource(nobody, "g")
     source.subscribe(["t"], Listener())
     sink = KafkaSink(nobody)

@@ -182,7 +182,7 @@ def test_a_member_that_slept_past_its_session_commits_nothing_and_is_told_that_i
         successor, listener = KafkaSource(KafkaSettings(kafka.bootstrap, extra=QUICK), group), Listener()
         successor.subscribe([topic], listener)
         successor.commit(take(successor, 10))
-        backlog = KafkaBacklog(backend.settings, topic, group, fresh_s=0.0)
+        backlog = KafkaBacklog(backend.settings, topic, group)
         assert backlog.unconsumed(0) == 0
 
         flag.touch()

@@ -105,7 +105,7 @@ class KafkaBackend:
         return KafkaLog(self.settings)
 
     def backlog(self, topic: str, group: str) -> Backlog:
-        self._backlogs.append(KafkaBacklog(self.settings, topic, group, fresh_s=0.0))
+        self._backlogs.append(KafkaBacklog(self.settings, topic, group))
         return self._backlogs[-1]
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
@@ -14,6 +14,7 @@ from overt.runtime.kafka.client import REQUEST_TIMEOUT_S, KafkaSettings, Trouble
 from overt.runtime.kafka.properties import READER
 
 _STALLED_S = 10.0
+_BACKLOG_S = 2.0
 
 
 class KafkaLog:
@@ -140,57 +141,41 @@ class KafkaFollower:
 
 
 class KafkaBacklog:
-    """See `overt.ports.Backlog`: high watermark minus what the group has committed.
+    """See `overt.ports.Backlog`: high watermark minus what the group has committed, as it is now.
 
-    Asks the cluster (two round trips, some milliseconds) at most every `fresh_s` for a partition, so that a loop may
-    ask for each frame.
+    Each answer takes two round trips, some 2 ms, and 4 s at most where nobody answers: ask when it matters.
     """
 
-    def __init__(
-        self,
-        settings: KafkaSettings,
-        topic: str,
-        group: str,
-        *,
-        fresh_s: float = 0.2,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str, group: str) -> None:
         self._settings = settings
         self._topic = topic
         self._group = group
-        self._fresh_s = fresh_s
-        self._clock = clock
         self._trouble = Trouble(f"backlog of {topic}")
         self._consumer: Consumer | None = None
-        self._known: dict[int, tuple[float, int]] = {}
 
     def unconsumed(self, partition: int) -> int:
-        """Records that the group has not committed, as it was up to `fresh_s` ago. Raises Unavailable."""
-        asked_at, count = self._known.get(partition, (float("-inf"), 0))
-        if self._clock() - asked_at >= self._fresh_s:
-            count = self._ask(Place(self._topic, partition))
-            self._known[partition] = (self._clock(), count)
-        return count
+        """Records that the group has not committed. Raises Unavailable."""
+        consumer, place = self._opened(), Place(self._topic, partition)
+        try:
+            low, high = ask(lambda: consumer.get_watermark_offsets(place, timeout=_BACKLOG_S))
+            committed = consumer.committed([place], timeout=_BACKLOG_S)[0]
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+        except KafkaException as error:
+            raise Unavailable(
+                f"Kafka at {self._settings.bootstrap}: backlog of {self._topic} [{partition}]: {reason(error)}"
+                f"{self._trouble.because()}"
+            ) from error
+        # Without a commit the group will begin at the beginning; what retention took away cannot be consumed.
+        return max(0, high - max(low, committed.offset))
 
     def close(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
 
-    def _ask(self, place: Place) -> int:
+    def _opened(self) -> Consumer:
         if self._consumer is None:
             # It never subscribes, so it is no member: it only asks in the group's name.
-            conf = {**READER, "group.id": self._group}
-            self._consumer = make(Consumer, self._settings, self._trouble, conf)
-        consumer = self._consumer
-        try:
-            low, high = ask(lambda: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S))
-            committed = consumer.committed([place], timeout=REQUEST_TIMEOUT_S)[0]
-            if committed.error is not None:
-                raise KafkaException(committed.error)
-        except KafkaException as error:
-            raise Unavailable(
-                f"Kafka at {self._settings.bootstrap}: backlog of {self._topic} [{place.partition}]: {reason(error)}"
-            ) from error
-        # Without a commit the group will begin at the beginning; what retention took away cannot be consumed.
-        return max(0, high - max(low, committed.offset))
+            self._consumer = make(Consumer, self._settings, self._trouble, {**READER, "group.id": self._group})
+        return self._consumer
