@@ -1,20 +1,27 @@
-"""Searches bytes: for pictures in the clear, for known content, and for sealed payloads."""
+"""Searches bytes: for pictures in the clear, for known contents, and for sealed payloads."""
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SIGNATURES: Mapping[str, bytes] = {
-    "a JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
-    "a PNG": b"\x89PNG\r\n\x1a\n",
-}
-"""How pictures begin as OpenCV writes them; any of them in the clear is somebody's."""
+from overt.erasure.known import KnownContents
 
-_PROBE = 24
-_PIECES = 5
+# How a JPEG begins needs a few bytes more than its first marker to be told from chance (ITU-T T.81 B.1.1.3, B.2.1).
+JPEG = re.compile(rb"\xff\xd8\xff(?:\xe0..JFIF\0|\xe1..Exif\0|\xee..Adobe|\xdb\0[\x43\x84]\0)", re.DOTALL)
+PNG = re.compile(rb"\x89PNG\r\n\x1a\n")
+_PICTURES = {
+    "a JPEG": JPEG,
+    "a PNG": PNG,
+    "a JPEG in base64": re.compile(rb"/9j/4(?:AAQSkZJRg|[0-9A-Za-z+/]{4}RXhpZg)"),
+    "a PNG in base64": re.compile(rb"iVBORw0KGgo"),
+}
+_BLOCK_BYTES = 8 * 1024 * 1024
+_HEAD_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,8 @@ class Sighted:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedBytes:
-    """A sealed payload that was found; `data` begins with its header and may go on behind it."""
+class Found:
+    """Bytes that begin with the magic of a sealed payload."""
 
     place: str
     offset: int
@@ -40,65 +47,106 @@ class Findings:
     """What a search has found, and how much it has read."""
 
     clear: list[Sighted] = field(default_factory=list)
-    sealed: list[SealedBytes] = field(default_factory=list)
+    """The first sight of each thing in each place."""
+    sealed: list[Found] = field(default_factory=list)
     places: int = 0
     bytes_read: int = 0
     unreadable: list[str] = field(default_factory=list)
-
-
-def pieces(name: str, content: bytes) -> dict[str, bytes]:
-    """Some stretches of a content that is looked for; a part of it on a disk is enough to be found."""
-    if len(content) <= _PROBE:
-        return {name: content}
-    step = max(1, (len(content) - _PROBE) // _PIECES)
-    return {f"{name} at {at}": content[at : at + _PROBE] for at in range(0, len(content) - _PROBE + 1, step)}
+    """Files and folders that could not be read, and why: nothing is known of them."""
 
 
 class Searcher:
-    """Looks for `known` contents (by name), for pictures of any kind, and for sealed payloads (by their magic)."""
+    """Looks for pictures, JPEG and PNG, for pieces of `known` contents (`known.SHORTEST` bytes in a row), and for what
+    begins with `magic`.
 
-    def __init__(self, known: Mapping[str, bytes], magic: bytes, longest_payload: int = 16 * 1024 * 1024) -> None:
-        self._needles = {**SIGNATURES}
-        for name, content in known.items():
-            self._needles |= pieces(name, content)
+    keep: told the first 64 bytes (fewer at an end) from a magic on, how many are worth keeping, up to `most_kept`.
+    A file is read in blocks and never mapped: a broker cuts its files while it runs, and what is gone from under a
+    mapping kills the process that looks at it.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, bytes],
+        magic: bytes,
+        keep: Callable[[bytes], int],
+        *,
+        most_kept: int = 64 * 1024,
+        block_bytes: int = _BLOCK_BYTES,
+    ) -> None:
+        self._known = KnownContents(known)
         self._magic = magic
-        self._longest = longest_payload
+        self._keep = keep
+        self._overlap = max(most_kept, _HEAD_BYTES)
+        self._block_bytes = block_bytes
 
-    def look(self, place: str, data: bytes | mmap.mmap, findings: Findings) -> None:
+    def look(self, place: str, data: bytes, findings: Findings) -> None:
         """Adds what `data` holds to the findings."""
         findings.places += 1
         findings.bytes_read += len(data)
-        for what, needle in self._needles.items():
-            at = data.find(needle)
-            if at >= 0:
-                findings.clear.append(Sighted(place, at, what))
-        at = data.find(self._magic)
-        while at >= 0:
-            findings.sealed.append(SealedBytes(place, at, data[at : at + self._longest_of(data, at)]))
-            at = data.find(self._magic, at + 1)
-
-    def _longest_of(self, data: bytes | mmap.mmap, at: int) -> int:
-        # The header says how long the payload is; whoever reads the bytes checks it.
-        declared = int.from_bytes(data[at + 29 : at + 33], "big") + 33
-        return min(declared, self._longest)
+        self._look(place, 0, data, len(data), set(), findings)
 
     def look_into(self, paths: Sequence[Path], findings: Findings) -> None:
-        """Searches files, and folders with everything below them. What vanishes meanwhile is passed over."""
-        for path in _files(paths):
+        """Searches files, and folders with everything below them; links are followed, no file is read twice. What
+        vanishes meanwhile is passed over."""
+        for path in _files(paths, findings.unreadable):
             try:
-                if path.stat().st_size == 0:
-                    continue
-                with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    self.look(str(path), data, findings)
+                with path.open("rb", buffering=0) as file:
+                    self._look_through(str(path), file.read, findings)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
-                findings.unreadable.append(f"{path}: {error}")
+            except OSError as error:
+                findings.unreadable.append(f"{path}: {error.strerror}")
+
+    def _look_through(self, place: str, read: Callable[[int], bytes | None], findings: Findings) -> None:
+        """Blocks overlap, so that nothing is cut by their edges: what begins in the overlap is the next block's."""
+        findings.places += 1
+        seen: set[str] = set()
+        data, begins_at = b"", 0
+        while block := read(self._block_bytes):
+            findings.bytes_read += len(block)
+            data += block
+            end = max(0, len(data) - self._overlap)
+            self._look(place, begins_at, data, end, seen, findings)
+            data, begins_at = data[end:], begins_at + end
+        self._look(place, begins_at, data, len(data), seen, findings)
+
+    def _look(self, place: str, begins_at: int, data: bytes, end: int, seen: set[str], findings: Findings) -> None:
+        """What begins before `end`. `seen`: what was found in this place already."""
+        for at, what in (*self._pictures(data, end), *self._known.find(data)):
+            if what not in seen:
+                seen.add(what)
+                findings.clear.append(Sighted(place, begins_at + at, what))
+        at = data.find(self._magic)
+        while 0 <= at < end:
+            kept = min(self._keep(data[at : at + _HEAD_BYTES]), self._overlap)
+            if kept:
+                findings.sealed.append(Found(place, begins_at + at, data[at : at + kept]))
+            at = data.find(self._magic, at + 1)
+
+    def _pictures(self, data: bytes, end: int) -> Iterator[tuple[int, str]]:
+        for what, pattern in _PICTURES.items():
+            found = pattern.search(data)
+            if found is not None and found.start() < end:
+                yield found.start(), what
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from (p for p in sorted(path.rglob("*")) if p.is_file() and not p.is_symlink())
-        else:
-            yield path
+def _files(paths: Sequence[Path], unreadable: list[str]) -> Iterator[Path]:
+    """Every regular file once. A folder that cannot be listed is said, not passed over."""
+    seen: set[tuple[int, int]] = set()
+    waiting = list(reversed(paths))
+    while waiting:
+        path = waiting.pop()
+        try:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            if stat.S_ISDIR(status.st_mode):
+                with os.scandir(path) as entries:
+                    waiting += sorted((Path(entry.path) for entry in entries), reverse=True)
+            elif stat.S_ISREG(status.st_mode):
+                yield path
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            unreadable.append(f"{path}: {error.strerror}")

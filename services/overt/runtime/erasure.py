@@ -1,129 +1,106 @@
-"""`overt erasure verify`: plants a canary in a running deployment and looks for what is left of it, and of anybody.
+"""What is left of anybody: searches the broker's disk, Redis and folders, and tries every key that still exists.
 
-1. A canary (a picture, a crop and a vector of random numbers, nobody's) is sent on `frames`, `faces` and `embeddings`
-   under an epoch that no stage heeds.
-2. The life of its transient key goes by.
-3. The broker's folders, Redis, and the folders named are searched for pictures in the clear, for the canary, and for
-   sealed payloads.
-4. Every key that still exists, in Redis or in the keyring, is tried on every payload found.
+1. Search for pictures in the clear, for known contents (a canary's, see `overt.runtime.canary`), and for sealed
+   payloads.
+2. Leave out the payloads that may be readable: those whose own key lives as long as it should.
+3. Try every key in Redis and in the keyring, whatever its custody, on all the others.
+
+What it cannot see: swap, core dumps, freed memory, blocks that no file has any more, copies made elsewhere.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from overt.erasure.keys import Trial, try_keys
-from overt.erasure.search import Findings, SealedBytes, Searcher, Sighted
-from overt.messages import Box, Embedding, Face, Frame, Message
-from overt.picture import Picture
-from overt.ports import Custody, NotAuthentic
+from overt.erasure.batches import compressed_batches
+from overt.erasure.keys import LONGEST_VECTOR_BYTES, Ciphertext, try_keys
+from overt.erasure.search import Findings, Found, Searcher, Sighted
+from overt.ports import Clock, Custody
 from overt.runtime.keyring import Keyring
-from overt.runtime.keys import KEY_ID_BYTES
+from overt.runtime.keys import NONCE_BYTES, OVERHEAD_BYTES
 from overt.runtime.redis_client import Client
-from overt.runtime.redis_names import redis_key
-from overt.runtime.vault import MAGIC, read_header
-from overt.runtime.world import World, now_us
+from overt.runtime.redis_contents import StoredKey, outstays, redis_now_ms, redis_values, stored_keys
+from overt.runtime.vault import HEADER_BYTES, MAGIC, SealedHeader, header_of
+from overt.runtime.world import now_us
 
-_CHIP_PX = 150
-_MARGIN_S = 2.0
+_PICTURE_KEPT_BYTES = HEADER_BYTES + NONCE_BYTES + 64
+_VECTOR_KEPT_BYTES = HEADER_BYTES + OVERHEAD_BYTES + LONGEST_VECTOR_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
-    """What was planted: its contents in the clear, and the payloads in which they travel."""
+class Payload:
+    """A sealed payload, whole or cut short, and where it was found."""
 
-    contents: Mapping[str, bytes]
-    sealed: Sequence[bytes]
-    """The encoded records; each holds sealed payloads."""
-    planted_at_s: float
+    place: str
+    offset: int
+    custody: Custody
+    key_id: bytes
+    ciphertext: Ciphertext
+
+
+def kept_bytes(head: bytes) -> int:
+    """For `Searcher`: all of a vector, and as much of a picture as tells that it is one."""
+    header = header_of(head)
+    if header is None:
+        return 0
+    return header.length if header.length <= _VECTOR_KEPT_BYTES else _PICTURE_KEPT_BYTES
+
+
+def payload_of(found: Found) -> Payload | None:
+    """The payload that begins there; None when its header says that it is none."""
+    header: SealedHeader | None = header_of(found.data)
+    if header is None:
+        return None
+    begins = HEADER_BYTES + NONCE_BYTES
+    length = header.length - HEADER_BYTES - OVERHEAD_BYTES
+    ciphertext = Ciphertext(found.data[HEADER_BYTES:begins], found.data[begins : begins + length], length)
+    return Payload(found.place, found.offset, header.custody, header.key_id, ciphertext)
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What the search and the keys have shown."""
+    """What the search and the keys have shown. `failures` says what of it must not be."""
 
     clear: list[Sighted] = field(default_factory=list)
-    """Pictures or canary in the clear: each is a failure."""
-    opened_transient: list[tuple[SealedBytes, str]] = field(default_factory=list)
-    """Payloads past their key's life that some key opens: each is a failure."""
-    transient_erased: int = 0
-    transient_young: int = 0
-    """Payloads whose key may still live: sealed within the last key's life."""
-    durable_readable: int = 0
-    """Payloads of alerts and watchlist entries whose key exists: readable until their retention is over."""
-    durable_erased: int = 0
-    keys_tried: int = 0
-    bytes_searched: int = 0
-    places: int = 0
+    """Pictures, known contents or keys in the clear."""
+    opened: list[tuple[Payload, str]] = field(default_factory=list)
+    """Payloads that a key opens although their own key's life is over."""
+    outstaying: list[str] = field(default_factory=list)
+    """Transient keys in Redis that should have gone."""
+    overdue: int = 0
+    """Payloads of alerts whose retention is over and whose key still exists."""
+    persisting: list[str] = field(default_factory=list)
+    """Settings with which Redis keeps keys beyond their life."""
+    compressed: list[str] = field(default_factory=list)
+    """Log segments that a byte search does not see into."""
     unreadable: list[str] = field(default_factory=list)
 
-    @property
-    def passed(self) -> bool:
-        """Whether nothing was found that must not be there, and everything could be read."""
-        return not self.clear and not self.opened_transient and not self.unreadable
+    transient_erased: int = 0
+    transient_alive: int = 0
+    """Of passers-by, sealed so lately that their key lives."""
+    durable_erased: int = 0
+    durable_alive: int = 0
+    """Of alerts and watchlist: readable until their time is over, or their entry is removed."""
+    durable_unjudged: int = 0
+    """The same, where no keyring was given."""
+    keys_tried: int = 0
+    places: int = 0
+    bytes_searched: int = 0
 
-
-def plant(world: World) -> Canary:
-    """Sends the canary. Raises Unavailable."""
-    camera = world.deployment.cameras[0].camera_id
-    noise = np.random.default_rng(int.from_bytes(os.urandom(8), "big"))
-    frame = Picture(bgr=noise.integers(0, 256, (180, 320, 3), np.uint8))
-    crop = Picture(bgr=noise.integers(0, 256, (_CHIP_PX, _CHIP_PX, 3), np.uint8))
-    thumbnail = Picture(bgr=noise.integers(0, 256, (96, 96, 3), np.uint8))
-    vector = noise.normal(size=128).astype(np.float32)
-    vector /= np.linalg.norm(vector)
-    at, number = now_us(), int.from_bytes(os.urandom(4), "big")
-    where = (camera, 0, number)  # epoch 0 is older than any lease: stages with a memory pass it over
-    messages: list[Message] = [
-        Frame(*where, at, None, 0, 0, 320, 180, frame),
-        Face(*where, 0, at, "canary", Box(0, 0, 96, 96), vector[:10], 1.0, 1.0, crop, thumbnail, None),
-        Embedding(*where, 0, at, "canary", 1.0, "canary/1", vector, thumbnail, None),
-    ]
-    sink = world.sink()
-    sealed = []
-    for message in messages:
-        topic, partition = world.route(message)
-        record = world.codec.encode(message)
-        sealed.append(record)
-        sink.produce(topic, key=message.key, value=record, partition=partition)
-    sink.flush(10.0)
-    sink.close()
-    contents = {
-        "the canary's frame": frame.encoded("jpeg")[64:],
-        "the canary's crop": crop.encoded("png")[64:],
-        "the canary's thumbnail": thumbnail.encoded("jpeg")[700:],
-        "the canary's vector": vector.tobytes(),
-    }
-    return Canary(contents, sealed, time.monotonic())
-
-
-def wait_out(redis: Client, deployment_id: str, life_s: float, say: Callable[[str], None]) -> None:
-    """Waits until every transient key that exists now is gone. Raises Unavailable."""
-    before = set(transient_keys(redis, deployment_id))
-    deadline = time.monotonic() + life_s + _MARGIN_S
-    while before & set(transient_keys(redis, deployment_id)):
-        if time.monotonic() > deadline:
-            say(f"keys outlive their life of {life_s:.0f} s: look at Redis's clock and its settings")
-            return
-        time.sleep(0.5)
-
-
-def seconds_on_disk(canary: Canary, folders: Sequence[Path], most_s: float) -> float | None:
-    """Polls until the canary's ciphertext is in no file any more; None when it still is after `most_s`."""
-    searcher = Searcher({f"record {n}": record[-200:] for n, record in enumerate(canary.sealed)}, MAGIC)
-    while time.monotonic() - canary.planted_at_s < most_s:
-        findings = Findings()
-        searcher.look_into(folders, findings)
-        if not any(seen.what.startswith("record") for seen in findings.clear):
-            return time.monotonic() - canary.planted_at_s
-        time.sleep(1.0)
-    return None
+    def failures(self) -> list[str]:
+        """Why erasure is not proven; empty when it is."""
+        found = [
+            (len(self.clear), "pictures, contents of the canary or keys lie in the clear"),
+            (len(self.opened), "payloads are opened by a key although their own key's life is over"),
+            (len(self.outstaying), "transient keys are in Redis longer than their life"),
+            (self.overdue, "payloads of alerts have a key although their retention is over: is a service running?"),
+            (len(self.persisting), "settings of Redis keep keys beyond their life"),
+            (len(self.compressed), "log segments are compressed, and a byte search does not see into them"),
+            (len(self.unreadable), "places could not be read"),
+        ]
+        return [f"{count} {what}" for count, what in found if count]
 
 
 def examine(
@@ -133,87 +110,63 @@ def examine(
     folders: Sequence[Path],
     known: Mapping[str, bytes],
     *,
+    topic_prefix: str,
     slot_s: float,
     life_s: float,
+    clock: Clock = now_us,
 ) -> Verdict:
-    """Steps 3 and 4. Raises Unavailable."""
+    """Steps 1 to 3. `known`: contents by name that must be in the clear nowhere. Raises Unavailable."""
     findings = Findings()
-    searcher = Searcher(known, MAGIC)
+    searcher = Searcher(known, MAGIC, kept_bytes, most_kept=_VECTOR_KEPT_BYTES)
     searcher.look_into(folders, findings)
-    for name, value in redis_values(redis):
-        searcher.look(f"redis {name}", value, findings)
-    keys = {f"transient key {name}": secret for name, secret in transient_keys(redis, deployment_id).items()}
-    owners = {key.key.key_id: key for key in keyring.every_key()} if keyring else {}
-    keys |= {f"keyring {key_id.hex()}": durable.key.reveal() for key_id, durable in owners.items()}
+    values = redis_values(redis)
+    for value in values:
+        searcher.look(f"Redis: {value.name}", value.name.encode() + b"\n" + value.data, findings)
+    in_redis, now_ms = stored_keys(values), redis_now_ms(redis)
+    late = [k for k in in_redis if outstays(k, deployment_id, now_ms=now_ms, slot_s=slot_s, life_s=life_s)]
     verdict = Verdict(
         clear=findings.clear,
-        keys_tried=len(keys),
-        bytes_searched=findings.bytes_read,
-        places=findings.places,
+        outstaying=[key.name for key in late],
+        persisting=redis.what_outlives(),
+        compressed=[path for folder in folders for path in compressed_batches(folder, topic_prefix)],
         unreadable=findings.unreadable,
+        places=findings.places,
+        bytes_searched=findings.bytes_read,
     )
-    dead_before_slot = (time.time() - life_s) // slot_s
-    transient = []
-    for payload in findings.sealed:
-        try:
-            header = read_header(payload.data)
-        except NotAuthentic:
-            continue  # the magic by chance, or a piece of a payload: nothing that could be opened
-        if header.custody is not Custody.TRANSIENT:
-            verdict.durable_readable += header.key_id in owners
-            verdict.durable_erased += header.key_id not in owners
-        elif header.slot < dead_before_slot:
-            transient.append(payload)
-        else:
-            verdict.transient_young += 1
-    trial: Trial = try_keys(transient, keys, list(known.values()))
-    verdict.opened_transient = trial.opened
-    verdict.transient_erased = len(transient) - len(trial.opened)
+    alive = {key.key_id for key in in_redis} - {key.key_id for key in late}
+    payloads = [payload for found in findings.sealed if (payload := payload_of(found)) is not None]
+    _judge(verdict, payloads, alive, in_redis, keyring, clock())
     return verdict
 
 
-def transient_keys(redis: Client, deployment_id: str) -> dict[str, bytes]:
-    """The transient keys that Redis holds now, by name: the 32 bytes of each. Raises Unavailable."""
-    found = {}
-    for name in _names(redis, redis_key(deployment_id, "key") + ":*"):
-        value = redis.call("GET", name)
-        if value is not None:
-            found[name.decode()] = value[KEY_ID_BYTES:]
-    return found
-
-
-def redis_values(redis: Client) -> Sequence[tuple[str, bytes]]:
-    """Everything that Redis holds, as bytes. Raises Unavailable."""
-    values = []
-    for name in _names(redis, "*"):
-        kind = redis.call("TYPE", name).decode()
-        command: dict[str, tuple[bytes | str | int, ...]] = {
-            "string": ("GET", name),
-            "hash": ("HGETALL", name),
-            "list": ("LRANGE", name, 0, -1),
-            "set": ("SMEMBERS", name),
-            "zset": ("ZRANGE", name, 0, -1),
-        }
-        answer = redis.call(*command.get(kind, ("DUMP", name)))
-        values.append((name.decode(errors="replace"), _flat(answer)))
-    return values
-
-
-def _flat(answer: object) -> bytes:
-    if isinstance(answer, bytes):
-        return answer
-    if isinstance(answer, dict):
-        return b"\n".join(_flat(part) for pair in answer.items() for part in pair)
-    if isinstance(answer, list | tuple | set):
-        return b"\n".join(_flat(part) for part in answer)
-    return b""
-
-
-def _names(redis: Client, pattern: str) -> list[bytes]:
-    names: set[bytes] = set()
-    cursor: object = 0
-    while True:
-        cursor, page = redis.call("SCAN", str(int(str(cursor))), "MATCH", pattern, "COUNT", 1000)
-        names.update(page)
-        if int(str(cursor)) == 0:
-            return sorted(names)
+def _judge(
+    verdict: Verdict,
+    payloads: Sequence[Payload],
+    alive: set[bytes],
+    in_redis: Sequence[StoredKey],
+    keyring: Keyring | None,
+    at_us: int,
+) -> None:
+    durable = keyring.every_key() if keyring is not None else []
+    owned = {key.key.key_id: key.expired(at_us) for key in durable}
+    keys = {f"the key {key.name} in Redis": key.secret for key in in_redis}
+    keys |= {f"the key of {key.owner} in the keyring": key.key.reveal() for key in durable}
+    erased = []
+    for payload in payloads:
+        if payload.custody is Custody.TRANSIENT:
+            if payload.key_id in alive:
+                verdict.transient_alive += 1
+            else:
+                erased.append(payload)
+        elif payload.key_id in owned:
+            verdict.durable_alive += not owned[payload.key_id]
+            verdict.overdue += owned[payload.key_id]
+        elif keyring is None:
+            verdict.durable_unjudged += 1
+        else:
+            erased.append(payload)
+    opened = try_keys([payload.ciphertext for payload in erased], keys)
+    verdict.keys_tried = len(keys)
+    verdict.opened = [(erased[index], name) for index, name in opened.items()]
+    left = [payload.custody is Custody.TRANSIENT for n, payload in enumerate(erased) if n not in opened]
+    verdict.transient_erased, verdict.durable_erased = sum(left), len(left) - sum(left)

@@ -34,6 +34,7 @@ MAGIC = b"OVT\x01"
 _HEADER = struct.Struct(">4ss16sQI")
 _LETTERS = {Custody.TRANSIENT: b"t", Custody.ALERT: b"a", Custody.ENTRY: b"e"}
 _CUSTODIES = {letter: custody for custody, letter in _LETTERS.items()}
+HEADER_BYTES = _HEADER.size
 _HOUR_US = 3_600_000_000
 DAY_US = 24 * _HOUR_US
 
@@ -58,11 +59,21 @@ def read_header(sealed: bytes) -> SealedHeader:
     when it is none or the payload is cut short."""
     if len(sealed) < _HEADER.size:
         raise NotAuthentic(f"a sealed payload has at least {_HEADER.size} bytes, this one {len(sealed)}")
-    magic, letter, key_id, slot, following = _HEADER.unpack_from(sealed)
-    if magic != MAGIC or letter not in _CUSTODIES:
+    header = header_of(sealed)
+    if header is None:
         raise NotAuthentic("these bytes are no sealed payload of a version that is known here")
-    if following < OVERHEAD_BYTES or len(sealed) < _HEADER.size + following:
-        raise NotAuthentic(f"a sealed payload says that {following} bytes follow, of {len(sealed) - _HEADER.size}")
+    if len(sealed) < header.length:
+        raise NotAuthentic(f"a sealed payload of {header.length} bytes is cut short: {len(sealed)} are there")
+    return header
+
+
+def header_of(beginning: bytes) -> SealedHeader | None:
+    """The header at the beginning of a payload that may be cut short; None when there is none."""
+    if len(beginning) < _HEADER.size:
+        return None
+    magic, letter, key_id, slot, following = _HEADER.unpack_from(beginning)
+    if magic != MAGIC or letter not in _CUSTODIES or following < OVERHEAD_BYTES:
+        return None
     return SealedHeader(_CUSTODIES[letter], key_id, slot, _HEADER.size + following)
 
 
