@@ -23,8 +23,10 @@ RULES = {"batch": BATCH, "real time": FrameRules()}
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.close()
 
 
 @pytest.fixture

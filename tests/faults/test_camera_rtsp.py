@@ -25,10 +25,11 @@ PATIENCE = Patience(open_s=6.0, stall_s=2.0, frozen_s=3.0, retry_least_s=0.2, re
 
 
 @pytest.fixture
-def site() -> Site:
+def site() -> Iterator[Site]:
     site = Site()
     site.now_us = None  # real time: these cameras are alive
-    return site
+    yield site
+    site.close()
 
 
 @pytest.fixture(autouse=True)
@@ -184,8 +185,8 @@ def test_the_newest_image_wins_and_what_was_not_taken_is_counted(site: Site, rts
     late = site.count("frames_dropped_total", camera="live", reason="late")
     assert now_us - site.frames("live")[before].captured_at_us < 1_000_000
     assert late >= 10
-    service._drain()
-    service._leave()
+    service.drain()
+    service.close()
 
 
 def test_a_rate_limit_holds_for_a_live_camera(site: Site, running: Running, rtsp_server: RtspServer) -> None:

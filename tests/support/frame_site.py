@@ -72,6 +72,7 @@ class Site:
         self.detector.subscribe(["frames"], Quiet())
         self.metrics = Metrics()
         self.sink = FailingSink(self.bus)
+        self._services: list[FrameService] = []
 
     def clock(self) -> int:
         return time.time_ns() // 1000 if self.now_us is None else self.now_us
@@ -82,7 +83,7 @@ class Site:
     def service(
         self, *plans: CameraPlan, rules: FrameRules = BATCH, owner: str = "one", codec: Any = None
     ) -> FrameService:
-        return FrameService(
+        service = FrameService(
             plans,
             rules,
             leases=self.leases(owner),
@@ -92,6 +93,13 @@ class Site:
             metrics=self.metrics,
             clock=self.clock,
         )
+        self._services.append(service)
+        return service
+
+    def close(self) -> None:
+        """Ends what the test has left running."""
+        for service in self._services:
+            service.close()
 
     def frames(self, camera_id: str = "north") -> list[Frame]:
         """All that is on the bus of a camera, in order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ IMAGES = 30
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.close()
 
 
 @pytest.fixture
@@ -167,8 +169,8 @@ def test_in_real_time_frames_are_dropped_and_counted_while_the_detector_is_full(
     """Nobody consumes: 8 frames are sent, all others counted by reason; the end is sent all the same."""
     service = site.service(_plan(folder, folder_fps=50.0, loop=True), rules=FrameRules())
     _turns(service, lambda: site.count("frames_dropped_total", camera="north", reason="backlog") >= 5)
-    service._drain()
-    service._leave()
+    service.drain()
+    service.close()
     assert [f.end for f in site.frames()] == [False] * 8 + [True]
     dropped = sum(site.count("frames_dropped_total", camera="north", reason=r) for r in ("late", "backlog"))
     assert site.count("frames_read_total", camera="north") == 8 + dropped
@@ -252,7 +254,7 @@ def test_a_stopped_replica_of_a_batch_is_followed_without_a_gap(site: Site, fold
     assert [f.frame_seq for f in site.frames()] == list(range(IMAGES + 1))
     assert [_grey(f) for f in site.frames()[:-1]] == list(range(1, IMAGES + 1))
     third = site.service(_plan(folder), rules=rules, owner="three")
-    second._leave()
+    second.close()
     for _ in range(100):
         third.turn()
         time.sleep(0.002)
@@ -329,8 +331,8 @@ def test_no_more_cameras_than_allowed_are_leased(site: Site, folder: Path) -> No
     second.turn()
     owners = [owner for owner, _, _ in site.table.held.values()]
     assert sorted(owners) == ["one", "one", "two", "two"]
-    first._leave()
-    second._leave()
+    first.close()
+    second.close()
 
 
 # When something is away or wrong
@@ -390,7 +392,7 @@ def test_when_serving_a_file_that_cannot_be_read_is_given_back_and_tried_again(s
     (tmp_path / "later" / "1.png").write_bytes(encode(np.ones((20, 40, 3), np.uint8), "png"))
     service._sources["north"] = site.service(plan)._sources["north"]  # it was a missing file and is a folder now
     _turns(service, lambda: bool(site.frames()) and site.frames()[-1].end, site)
-    service._leave()
+    service.close()
 
 
 def test_damaged_images_are_counted_and_their_frames_are_gaps(site: Site, folder: Path) -> None:

@@ -124,11 +124,6 @@ class Camera:
         self._frozen = False
         self._over = False
 
-    @property
-    def up(self) -> bool:
-        """Whether images have come since it was last opened."""
-        return self._up
-
     def poll(self) -> Sequence[CameraEvent]:
         """What has happened, at most one image among it. Raises what is nobody's fault but ours."""
         if self._over:

@@ -109,6 +109,7 @@ class CameraReading:
         """Stops reading; waits so long for the thread."""
         self._camera.close(timeout_s)
         self._metrics.camera_up.labels(self.plan.camera_id).set(0)
+        self._metrics.camera_frozen.labels(self.plan.camera_id).set(0)
 
     def end(self) -> Entry:
         """The end frame of a source that is stopped where it is."""

@@ -109,9 +109,9 @@ class FrameService:
                 if not worked:
                     self._arrived.wait(self._pause_s())
                     self._arrived.clear()
-            self._drain()
+            self.drain()
         finally:
-            self._leave()
+            self.close()
         return self.summary()
 
     def turn(self) -> bool:
@@ -246,7 +246,7 @@ class FrameService:
 
     # Its end
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """1. stop reading, 2. end frames, 3. send what is left, 4. note progress."""
         for camera_id, reading in self._readings.items():
             reading.close()  # 1
@@ -262,7 +262,8 @@ class FrameService:
             _log.error("frame: %d frames could not be sent before the end", len(self._outbox))
         self._progress.note(at_once=True)  # 4
 
-    def _leave(self) -> None:
+    def close(self) -> None:
+        """Stops all reading, gives the leases back, closes the sink. `run` does it; harmless when repeated."""
         for reading in self._readings.values():
             reading.close()
         self._keeper.stop()
