@@ -298,6 +298,22 @@ def test_a_replica_that_lost_its_lease_sends_nothing_more(site: Site, folder: Pa
     assert site.count("camera_up", camera="north") == 0
 
 
+def test_what_waits_for_the_bus_is_forgotten_with_the_lease(site: Site, folder: Path) -> None:
+    """The end of the old epoch, which could not be sent while the bus was away, does not come after the successor's
+    frames."""
+    first = site.service(_plan(folder, folder_fps=50.0), rules=FrameRules(serving=True), owner="one")
+    site.sink.away = True
+    _turns(first, lambda: len(first._outbox) > 0 and first._readings["north"].over)
+    site.elapsed_s += 6.1
+    assert site.leases("two").acquire("north") is not None
+    first.turn()
+    site.sink.away = False
+    time.sleep(0.6)  # until the outbox would try again
+    for _ in range(20):
+        first.turn()
+    assert site.frames() == []
+
+
 def test_leases_are_renewed_while_the_loop_is_busy(site: Site, folder: Path) -> None:
     """By a thread of its own: the loop hangs in the codec here while three lives of a lease go by."""
     free = threading.Event()
