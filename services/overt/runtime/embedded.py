@@ -43,6 +43,7 @@ class EmbeddedRun:
         self._bus = bus
         self._on_alert = on_alert
         self._frames = wiring.frame_service()
+        bus.on_commit(wiring.world.topic("frames"), self._frames.detector_caught_up)
         self._workers = [wiring.worker(stage, observe if stage == "detector" else None) for stage in STAGES]
         self._failed: list[BaseException] = []
         self._stop_reading = threading.Event()
@@ -62,8 +63,11 @@ class EmbeddedRun:
         """
         alerts = self._bus.source(_OUTPUT)
         alerts.subscribe(["alerts"], _Quiet())
-        threads = [self._start(worker.run, self._stop_working) for worker in self._workers]
-        reader = self._start(self._frames.run, self._stop_reading)
+        threads = [
+            self._start(stage, worker.run, self._stop_working)
+            for stage, worker in zip(STAGES, self._workers, strict=True)
+        ]
+        reader = self._start("frame", self._frames.run, self._stop_reading)
         try:
             while reader.is_alive() and not self._failed:
                 if stop.is_set():
@@ -95,7 +99,7 @@ class EmbeddedRun:
         if records:
             alerts.commit(records)
 
-    def _start(self, run: Callable[[threading.Event], object], stop: threading.Event) -> threading.Thread:
+    def _start(self, name: str, run: Callable[[threading.Event], object], stop: threading.Event) -> threading.Thread:
         def guarded() -> None:
             try:
                 run(stop)
@@ -103,7 +107,7 @@ class EmbeddedRun:
                 self._failed.append(error)
                 self._stop_reading.set()
 
-        thread = threading.Thread(target=guarded, daemon=True)
+        thread = threading.Thread(target=guarded, name=f"overt-{name}", daemon=True)
         thread.start()
         return thread
 

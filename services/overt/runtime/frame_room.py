@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from overt.ports import Backlog, Unavailable
 
-_ASK_EVERY_S = 0.02
+ASK_EVERY_S = 0.02
 _REST_S = 0.5
 
 
@@ -30,13 +30,17 @@ class Room:
         self._most = most
         self._monotonic = monotonic
         self._known: dict[int, _Known] = {}
+        self._old = False
         self._away_until_s = float("-inf")
 
     def full(self, partition: int) -> bool:
         """Whether no frame may be sent now. Raises Unavailable, and then for half a second without asking again."""
+        if self._old:
+            self._old = False
+            self._known.clear()
         now_s = self._monotonic()
         known = self._known.get(partition)
-        if known is not None and (known.waiting < self._most or now_s < known.asked_at_s + _ASK_EVERY_S):
+        if known is not None and (known.waiting < self._most or now_s < known.asked_at_s + ASK_EVERY_S):
             return known.waiting >= self._most
         if now_s < self._away_until_s:
             raise Unavailable("the backlog of frames could not be asked for a moment ago")
@@ -47,6 +51,10 @@ class Room:
             raise
         self._known[partition] = _Known(waiting, self._monotonic())
         return waiting >= self._most
+
+    def ask_again(self) -> None:
+        """The detector has finished frames: what is known is old. May be called from any thread."""
+        self._old = True
 
     def sent(self, partition: int) -> None:
         """One more frame of this partition is on its way."""

@@ -24,14 +24,13 @@ from overt.ports import Backlog, Clock, Codec, Leases, Sink, Unavailable
 from overt.runtime.frame_leases import LeaseKeeper, ProgressNotes
 from overt.runtime.frame_outbox import Entry, Outbox
 from overt.runtime.frame_reading import CameraReading
-from overt.runtime.frame_room import Room
+from overt.runtime.frame_room import ASK_EVERY_S, Room
 from overt.runtime.frame_rules import CameraPlan, CameraSummary, Dropped, FrameRules, source_of
 from overt.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.05
-_WAIT_FOR_DETECTOR_S = 0.005
 _PROGRESS_S = 1.0
 _THREADS_END_S = 1.0
 _ALIVE_S = 30.0  # a loop that has not turned for so long is stuck: others shall have its cameras
@@ -70,6 +69,11 @@ class FrameService:
         self._clock = clock
         self._monotonic = monotonic
         self._arrived = threading.Event()
+        # An image that arrives ends a pause, and so does `detector_caught_up`; while nobody calls that, the bus is
+        # asked as often as it is worth asking.
+        self._pause_s = _IDLE_S if rules.realtime else ASK_EVERY_S
+        self._full: set[str] = set()
+        """Cameras whose next image cannot be sent yet, so that its arrival is no reason to wake."""
         self._keeper = LeaseKeeper(
             leases,
             most=rules.cameras_most,
@@ -107,7 +111,7 @@ class FrameService:
                 self.last_turn_s = self._monotonic()
                 worked = not self._rules.window_is_ahead(self._clock()) and self.turn()
                 if not worked:
-                    self._arrived.wait(self._pause_s())
+                    self._arrived.wait(self._pause_s)
                     self._arrived.clear()
             self.drain()
         finally:
@@ -122,6 +126,14 @@ class FrameService:
         self._progress.note(at_once=False)  # 4
         self._finish()
         return worked
+
+    def detector_caught_up(self) -> None:
+        """Fewer frames wait for the detector than a moment ago: ends a pause. May be called from any thread."""
+        self._room.ask_again()
+        if not self._rules.realtime:
+            self._pause_s = _IDLE_S
+            self._full.clear()
+            self._arrived.set()
 
     def ready(self) -> bool:
         """Whether it can ask for leases and send frames."""
@@ -140,10 +152,6 @@ class FrameService:
         if self._rules.window_is_over(self._clock()):
             return True
         return not self._rules.serving and len(self._finished) == len(self._plans)
-
-    def _pause_s(self) -> float:
-        """An image that arrives ends the pause; a detector that catches up does not, so that is looked for often."""
-        return _IDLE_S if self._rules.realtime else _WAIT_FOR_DETECTOR_S
 
     # Its steps
 
@@ -178,8 +186,12 @@ class FrameService:
             resume_at=resume_at,
             clock=self._clock,
             monotonic=self._monotonic,
-            arrived=self._arrived.set,
+            arrived=partial(self._has_arrived, camera_id),
         )
+
+    def _has_arrived(self, camera_id: str) -> None:
+        if camera_id not in self._full:
+            self._arrived.set()
 
     def _read(self) -> bool:
         if not self._rules.realtime and len(self._outbox):
@@ -194,7 +206,9 @@ class FrameService:
             refusal: Callable[[], Dropped | None] = partial(self._refusal, reading.plan)
             if not self._rules.realtime:
                 if refusal() is not None:
+                    self._full.add(camera_id)
                     continue  # its image waits in the mailbox
+                self._full.discard(camera_id)
                 refusal = _never
             if (entry := reading.turn(refusal)) is not None:
                 self._outbox.put(entry)

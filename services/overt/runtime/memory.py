@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from overt.ports import Clock, Rebalance, Record, TopicPartition
@@ -46,18 +46,25 @@ class _Group:
 
 
 class MemoryBus:
-    """Topics, groups and their lock. All handles made from one bus may be used from different threads."""
+    """Topics, groups and their lock. All handles made from one bus may be used from different threads.
+
+    Whoever waits is woken by what concerns them and by nothing else: with a thread for each stage, waking all of them
+    for each record and each commit cost as much as the bus itself.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._appended = threading.Condition(self._lock)
+        """For followers, which belong to no group."""
+        self._on_commit: dict[str, list[Callable[[], object]]] = {}
         self._topics: dict[str, list[_Partition]] = {}
         self._forgetful: set[str] = set()
         self._groups: dict[str, _Group] = {}
 
     def create(self, topic: str, partitions: int, *, keep: bool = True) -> None:
         """Makes a topic. Without `keep`, records that every group of the topic has committed are forgotten."""
-        with self._changed:
+        with self._lock:
             self._topics[topic] = [_Partition() for _ in range(partitions)]
             if not keep:
                 self._forgetful.add(topic)
@@ -79,22 +86,31 @@ class MemoryBus:
 
     def unconsumed(self, topic: str, partition: int, group: str) -> int:
         """Records of a partition that the group has not committed."""
-        with self._changed:
+        with self._lock:
             part = self._topics[topic][partition]
             return part.end - max(part.base, self._group(group).committed.get((topic, partition), 0))
 
     def backlog(self, topic: str, group: str) -> MemoryBacklog:
         return MemoryBacklog(self, topic, group)
 
+    def on_commit(self, topic: str, call: Callable[[], object]) -> None:
+        """Has `call` called after each commit on a topic, on the thread that commits; it must not block."""
+        with self._lock:
+            self._on_commit.setdefault(topic, []).append(call)
+
     # What the handles below do to the bus; each takes the lock once.
 
     def _append(self, topic: str, key: str, value: Any, partition: int | None, headers: Mapping[str, str]) -> None:
-        with self._changed:
+        with self._lock:
             parts = self._topics[topic]
             number = zlib.crc32(key.encode()) % len(parts) if partition is None else partition
             part = parts[number]
             part.records.append(Record(topic, number, part.end, key, value, self._clock(), headers))
-            self._changed.notify_all()
+            for group in self._groups.values():
+                owner = group.owner.get((topic, number))
+                if owner is not None:
+                    owner.news.notify_all()
+            self._appended.notify_all()
 
     def _group(self, name: str) -> _Group:
         return self._groups.setdefault(name, _Group())
@@ -107,6 +123,8 @@ class MemoryBus:
             for number in range(len(parts)):
                 if members:
                     group.owner[topic, number] = members[number * len(members) // len(parts)]
+        for member in group.members:
+            member.news.notify_all()
 
     def _forget(self, where: TopicPartition) -> None:
         topic, number = where
@@ -122,40 +140,44 @@ class MemorySource:
         self._bus = bus
         self._name = group
         self.topics: tuple[str, ...] = ()
+        self.news = threading.Condition(bus._lock)
+        """Told when a record or a partition comes to this member."""
         self._rebalance: Rebalance | None = None
         self._position: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._turn = 0
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
-        with self._bus._changed:
+        with self._bus._lock:
             self.topics, self._rebalance = tuple(topics), rebalance
             group = self._bus._group(self._name)
             group.members.append(self)
             self._bus._reassign(group)
 
     def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
-        with self._bus._changed:
+        with self._bus._lock:
             self._learn_assignment()
             found = self._take(most)
             if not found and timeout_s > 0:
-                self._bus._changed.wait(timeout_s)
+                self.news.wait(timeout_s)
                 self._learn_assignment()
                 found = self._take(most)
             return found
 
     def commit(self, records: Sequence[Record]) -> None:
-        with self._bus._changed:
+        with self._bus._lock:
             group = self._bus._group(self._name)
             for record in records:
                 where = (record.topic, record.partition)
                 if group.owner.get(where) is self:
                     group.committed[where] = record.offset + 1
                     self._bus._forget(where)
-            self._bus._changed.notify_all()
+            calls = [call for topic in {r.topic for r in records} for call in self._bus._on_commit.get(topic, ())]
+        for call in calls:
+            call()
 
     def rewind(self, records: Sequence[Record]) -> None:
-        with self._bus._changed:
+        with self._bus._lock:
             for record in reversed(records):
                 if (record.topic, record.partition) in self._position:
                     self._position[record.topic, record.partition] = record.offset
@@ -167,16 +189,15 @@ class MemorySource:
         self._paused.discard(partition)
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        with self._bus._changed:
+        with self._bus._lock:
             return {(t, n): self._bus._topics[t][n].end - at for (t, n), at in self._position.items()}
 
     def close(self) -> None:
-        with self._bus._changed:
+        with self._bus._lock:
             group = self._bus._group(self._name)
             if self in group.members:
                 group.members.remove(self)
             self._bus._reassign(group)
-            self._bus._changed.notify_all()
         self._position.clear()
 
     def _learn_assignment(self) -> None:
@@ -241,7 +262,7 @@ class MemoryLog:
         self._bus = bus
 
     def read(self, topic: str, *, since_us: int | None = None) -> Iterable[Record]:
-        with self._bus._changed:
+        with self._bus._lock:
             found = [r for part in self._bus._topics[topic] for r in part.records]
         return [r for r in found if since_us is None or r.timestamp_us >= since_us]
 
@@ -254,15 +275,15 @@ class MemoryFollower:
 
     def __init__(self, bus: MemoryBus, topic: str) -> None:
         self._bus, self._topic = bus, topic
-        with bus._changed:
+        with bus._lock:
             self._target = [part.end for part in bus._topics[topic]]
         self._position = [0] * len(self._target)
 
     def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
-        with self._bus._changed:
+        with self._bus._lock:
             found = self._take(most)
             if not found and timeout_s > 0:
-                self._bus._changed.wait(timeout_s)
+                self._bus._appended.wait(timeout_s)
                 found = self._take(most)
             return found
 
