@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from overt.models.card import DetectorCard, EmbedderCard
 from overt.models.convert import CONVERTERS
 from overt.models.preprocess import Floats, to_input
 from overt.models.session import Session, open_session
+from overt.models.silent import onnxruntime
 from tests.support.models import model_registry, original_file, real_model
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from overt.models.card import Card
 from overt.models.errors import BadSession, MissingModel
 from overt.models.files import read_checked
+from overt.models.silent import onnxruntime
 
 Floats = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
@@ -57,7 +57,6 @@ def open_session(card: Card, path: Path, *, threads: int | None = None, provider
     options.intra_op_num_threads = threads or card.session.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    onnxruntime.disable_telemetry_events()
     inference = onnxruntime.InferenceSession(data, options, providers=[provider])
     inference.disable_fallback()
     if provider not in inference.get_providers():
