@@ -1,41 +1,25 @@
 """The same answer both ways: one recording gives the same alerts and passes embedded and over Kafka, with any number of
-replicas, also while replicas join and leave. The same means: the same ids, times and subjects, similarity within 1e-5
-(another batch shape changes the last bits)."""
+replicas, also while replicas join and leave. What the same means stands in tests/support/answers.py."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from overt.governance.loading import load_deployment
-from overt.messages import Alert, Pass
-from overt.runtime.embedded import EmbeddedRun
-from overt.runtime.enrolment import enrol_folder
-from overt.runtime.metrics import Metrics
-from overt.runtime.settings import Settings
-from overt.runtime.wiring import Wiring
-from overt.runtime.world import memory_world
+from tests.support.answers import assert_same_answer, embedded, over_kafka
 from tests.support.cluster import ONE_OF_EACH, SERVICES, Cluster, deployment
+from tests.support.gate import held_back
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.models import real_model
 from tests.support.redis_server import RedisServer
 from tests.support.scenes import PEOPLE, Scenes
 
+pytestmark = pytest.mark.slow
+
 CAMERAS = 4
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a run has said, by identity."""
-
-    alerts: Mapping[str, Mapping[str, Any]]
-    passes: Mapping[str, Mapping[str, Any]]
+_PATIENT = {"transient_key_life_s": "120", "unconsumed_frames": "1"}
 
 
 def walks(scenes: Scenes, folder: Path, **walk: Any) -> dict[str, Any]:
@@ -44,53 +28,6 @@ def walks(scenes: Scenes, folder: Path, **walk: Any) -> dict[str, Any]:
     cameras = {f"c{n}": scenes.walk(people[n], seed=n, **walk) for n in range(CAMERAS)}
     listed = [person for passing in people for person in passing[1:]]
     return deployment(cameras, scenes.watchlist(listed, folder))
-
-
-def embedded(cluster: Cluster) -> Answer:
-    """The deployment of the cluster, in this process."""
-    chosen = load_deployment(cluster.file, check_files=True)
-    world, bus = memory_world(chosen)
-    known = {name: value for name, value in cluster.settings.items() if name == "models_dir"}
-    wiring = Wiring(world, Settings.model_validate(known), Metrics(), realtime=False)
-    alerts: list[Alert] = []
-    run = EmbeddedRun(wiring, bus, enrol_folder(wiring, lambda *_: None).entries, on_alert=alerts.append)
-    run.run(threading.Event())
-    passes: list[Pass] = [record.value for record in world.log.read("passes")]
-    assert len({alert.alert_id for alert in alerts}) == len(alerts)
-    return Answer(
-        {a.alert_id: {name: getattr(a, name) for name in _ALERT} for a in alerts},
-        {p.track_id: {name: getattr(p, name) for name in _PASS} for p in passes},
-    )
-
-
-def over_kafka(cluster: Cluster) -> Answer:
-    """What is on the topics. Repeats must be true repeats."""
-    answer = Answer({}, {})
-    for records, identity, names, into in (
-        (cluster.alerts(), "alert_id", _ALERT, answer.alerts),
-        (cluster.passes(), "track_id", _PASS, answer.passes),
-    ):
-        for record in records:
-            said = {name: record[name] for name in names}
-            assert isinstance(into, dict)
-            assert_equal({"": into.setdefault(record[identity], said)}, {"": said})
-    return answer
-
-
-_ALERT = [
-    f.name
-    for f in fields(Alert)
-    if f.name not in ("alert_id", "deployment_id", "alerted_at_us", "probe_image", "context", "site_id")
-]
-_PASS = [f.name for f in fields(Pass) if f.name != "track_id"]
-
-
-def assert_equal(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> None:
-    """The same identities, and the same said of each; numbers that are no integers within 1e-5."""
-    assert one.keys() == other.keys()
-    for identity, said in one.items():
-        near = {name: pytest.approx(v, abs=1e-5) if isinstance(v, float) else v for name, v in said.items()}
-        assert other[identity] == near, identity
 
 
 def test_one_replica_of_each_service_gives_the_embedded_answer_with_the_default_models(
@@ -106,8 +43,7 @@ def test_one_replica_of_each_service_gives_the_embedded_answer_with_the_default_
         cluster.wait_done()
         assert len(expected.alerts) >= 6
         assert len(expected.passes) == 3 * CAMERAS
-        assert_equal(expected.alerts, over_kafka(cluster).alerts)
-        assert_equal(expected.passes, over_kafka(cluster).passes)
+        assert_same_answer(expected, over_kafka(cluster))
         assert cluster.deadletters() == []
 
 
@@ -141,36 +77,8 @@ def test_three_replicas_of_each_service_that_join_and_leave_give_the_embedded_an
             assert cluster.total("overt_records_total", service) > 0, service
         assert len(expected.alerts) >= 6
         assert len(expected.passes) == 3 * CAMERAS
-        assert_equal(expected.alerts, over_kafka(cluster).alerts)
-        assert_equal(expected.passes, over_kafka(cluster).passes)
+        assert_same_answer(expected, over_kafka(cluster))
         assert cluster.deadletters() == []
 
 
 _PATIENT = {"transient_key_life_s": "120", "unconsumed_frames": "1"}
-
-
-@contextmanager
-def held_back(cluster: Cluster) -> Iterator[Callable[[str], None]]:
-    """Holds the leases of all cameras, as another replica would, until they are let go by name or at the end: so a run
-    cannot be over before somebody has joined, however slow that is."""
-    leases, over = cluster.world.leases, threading.Event()
-    held = {camera.camera_id: leases.acquire(camera.camera_id) or 0 for camera in cluster.deployment.cameras}
-
-    def renew() -> None:
-        while not over.wait(1.0):
-            for camera, epoch in list(held.items()):
-                leases.renew(camera, epoch)
-
-    def let_go(camera: str) -> None:
-        if camera in held:
-            leases.release(camera, held.pop(camera))
-
-    thread = threading.Thread(target=renew, daemon=True)
-    thread.start()
-    try:
-        yield let_go
-    finally:
-        over.set()
-        thread.join()
-        for camera in list(held):
-            let_go(camera)
