@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from overt.messages import TOPIC_OF, Alert, Embedding, Face, Frame, Match, Message, WatchlistEntry
+from overt.messages import TOPIC_OF, Alert, Embedding, Face, Frame, Kind, Match, Message, WatchlistEntry
 from overt.picture import Form, Picture
 from overt.ports import Custody, KeyGone, NotAuthentic, Record, Undecodable
 from overt.runtime.avro import AvroFormat, LocalRegistry, to_plain
@@ -142,7 +142,8 @@ def test_one_message_sealed_twice_shares_no_ciphertext(site: Site, message: Mess
 def moves(message: Message) -> list[tuple[str, Any]]:
     """Each part of the associated data, with another value."""
     context = SCHEMAS[type(message).__name__]["overt.context"]
-    return [(name, {str: "other", int: 99}[type(getattr(message, name))]) for name in context]
+    other: dict[type, Any] = {str: "other", int: 99, Kind: Kind.MISSING}
+    return [(name, other[type(getattr(message, name))]) for name in context]
 
 
 @pytest.mark.parametrize(("message", "field", "value"), [(m, *move) for m in SEALED for move in moves(m)], ids=name_of)
@@ -155,13 +156,21 @@ def test_a_payload_moved_to_another_camera_frame_face_or_entry_does_not_open(
         site.codec.decode(forged(message, fields, **{field: value}))
 
 
-def test_a_face_is_bound_to_its_camera_its_lease_its_frame_and_its_number() -> None:
+def test_a_payload_is_bound_to_where_it_comes_from_and_to_whom_its_record_speaks_of() -> None:
     """The list behind the test above: a schema that lost one of these would make it pass for the wrong reason."""
     bound = {type(m).__name__: SCHEMAS[type(m).__name__]["overt.context"] for m in SEALED}
-    face = ["camera_id", "source_epoch", "frame_seq", "face_index"]
-    assert bound == {
-        "Frame": face[:3], "Face": face, "Embedding": face, "Match": face, "Alert": face, "WatchlistEntry": ["entry_id"]
-    }  # fmt: skip
+    frame = {"camera_id", "source_epoch", "frame_seq", "captured_at_us"}
+    face = frame | {"face_index", "track_id"}
+    match = face | {"subject_id", "entry_id", "category", "kind"}
+    validity = {"valid_from_us", "valid_until_us"}
+    assert {name: set(context) for name, context in bound.items()} == {
+        "Frame": frame,
+        "Face": face,
+        "Embedding": face | {"space_id"},
+        "Match": match,
+        "Alert": match | {"alert_id", "deployment_id"},
+        "WatchlistEntry": {"entry_id", "deployment_id", "subject_id", "category", "kind", "space_id"} | validity,
+    }
 
 
 @each_sealed

@@ -67,6 +67,7 @@ class Topic:
             deployment_id="d1",
             space_id=SPACE,
             dimension=DIMENSION,
+            categories=["suspects"],
             metrics=self.metrics,
         )
 
@@ -202,6 +203,7 @@ BAD = {
     "misplaced": make.entry(entry_id="e77", subject_id="S1", vector=unit(1)),
 }
 UNUSABLE = {
+    "unlisted_category": entry(1, category="of-another-deployment"),
     "other space": entry(1, space_id="other/2"),
     "not a number": entry(1, vector=np.full(DIMENSION, np.nan, np.float32)),
     "infinite": entry(1, vector=np.full(DIMENSION, np.inf, np.float32)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from overt.matcher.exact import ExactGallery, check_unit
 from overt.messages import WatchlistEntry
@@ -30,6 +30,7 @@ class WatchlistView:
         deployment_id: str,
         space_id: str,
         dimension: int,
+        categories: Collection[str],
         metrics: Metrics,
     ) -> None:
         self._open = follow
@@ -37,6 +38,7 @@ class WatchlistView:
         self._deployment_id = deployment_id
         self._space_id = space_id
         self._dimension = dimension
+        self._categories = categories
         self._metrics = metrics
         self._follower: Follower | None = None
         self._waiting: deque[Record] = deque()
@@ -109,6 +111,8 @@ class WatchlistView:
     def _what_is_wrong(self, entry: WatchlistEntry) -> str | None:
         if entry.space_id != self._space_id:
             return f"it is of model space {entry.space_id}, not {self._space_id}: enrol it again"
+        if entry.category not in self._categories:
+            return f"its category {entry.category} is not in the deployment file, so it could never match"
         return check_unit(entry.vector, self._dimension)
 
     def _refuse(self, entry_id: str, reason: str, why: str) -> None:
