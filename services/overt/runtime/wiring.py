@@ -208,6 +208,7 @@ class Wiring:
             deployment_id=self.deployment.deployment_id,
             space_id=self.models.embedder.space_id,
             dimension=self.models.embedder.dimension,
+            categories=[category.category_id for category in self.deployment.watchlist.categories],
             metrics=self.metrics,
         )
         return StatelessRunner("matcher", self.matcher_stage(view.gallery)), _MATCHES_AT_ONCE, view
