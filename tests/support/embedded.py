@@ -66,13 +66,14 @@ def run(
     entries: Sequence[WatchlistEntry] | None = None,
     *,
     observe: bool = False,
+    realtime: bool = False,
 ) -> Run:
-    """Runs it without real time to its end; with these entries, or with those of its folder."""
+    """Runs it to its end; with these entries, or with those of its folder."""
     if entries is None:
         entries = enrolled(deployment, with_settings).entries
     world, bus = memory_world(deployment)
     result = Run(Metrics())
-    wiring = Wiring(world, with_settings, result.metrics, realtime=False)
+    wiring = Wiring(world, with_settings, result.metrics, realtime=realtime)
     seen = result.sightings.append if observe else None
     result.cameras = EmbeddedRun(wiring, bus, entries, on_alert=result.alerts.append, observe=seen).run(
         threading.Event()
