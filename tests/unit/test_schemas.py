@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from overt.detector.state import DetectorState
-from overt.runtime.resources import schemas_dir
-from overt.runtime.topics import load_topics
 
 from overt.alerter.state import AlerterState
+from overt.detector.state import DetectorState
 from overt.messages import TOPIC_OF
 from overt.picture import Picture
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schemas, local_id
+from overt.runtime.resources import schemas_dir
+from overt.runtime.topics import load_topics
 
 SCHEMAS = Schemas(schemas_dir())
 RECORDS: list[type[Any]] = [*TOPIC_OF, AlerterState, DetectorState]
