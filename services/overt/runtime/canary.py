@@ -64,7 +64,6 @@ def plant(world: World, redis: Client) -> Canary:
     No stage makes anything of them: the frame is past its deadline and shed, the crop has no model's size, the vector
     is of no model's space. The last two leave a dead letter each.
     """
-    sink = world.sink()
     contents: dict[str, bytes] = {}
     records = []
     cameras = {camera.partition: camera.camera_id for camera in world.deployment.cameras}
@@ -72,13 +71,16 @@ def plant(world: World, redis: Client) -> Canary:
         messages, known = _canary(camera_id)
         for message in messages:
             topic, _ = world.route(message)
-            value = world.codec.encode(message)
-            records.append(Record(topic, partition, 0, message.key, value, 0))
-            sink.produce(topic, key=message.key, value=value, partition=partition)
+            records.append(Record(topic, partition, 0, message.key, world.codec.encode(message), 0))
         contents |= {f"the canary's {name} on partition {partition}": content for name, content in known.items()}
+    planted_at_s = time.monotonic()
+    keys = stored_keys(redis_values(redis))  # before the bus can take its time
+    sink = world.sink()
+    for record in records:
+        sink.produce(record.topic, key=record.key, value=record.value, partition=record.partition)
     sink.flush(10.0)
     sink.close()
-    return Canary(contents, records, stored_keys(redis_values(redis)), time.monotonic())
+    return Canary(contents, records, keys, planted_at_s)
 
 
 def _canary(camera_id: str) -> tuple[list[Message], dict[str, bytes]]:

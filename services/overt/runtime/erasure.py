@@ -21,7 +21,7 @@ from overt.ports import Clock, Custody
 from overt.runtime.keyring import Keyring
 from overt.runtime.keys import NONCE_BYTES, OVERHEAD_BYTES
 from overt.runtime.redis_client import Client
-from overt.runtime.redis_contents import StoredKey, outstays, redis_now_ms, redis_values, stored_keys
+from overt.runtime.redis_contents import StoredKey, may_live, redis_now_ms, redis_values, stored_keys
 from overt.runtime.vault import HEADER_BYTES, MAGIC, SealedHeader, header_of
 from overt.runtime.world import now_us
 
@@ -123,17 +123,17 @@ def examine(
     for value in values:
         searcher.look(f"Redis: {value.name}", value.name.encode() + b"\n" + value.data, findings)
     in_redis, now_ms = stored_keys(values), redis_now_ms(redis)
-    late = [k for k in in_redis if outstays(k, deployment_id, now_ms=now_ms, slot_s=slot_s, life_s=life_s)]
+    may = {k.name: may_live(k, deployment_id, now_ms=now_ms, slot_s=slot_s, life_s=life_s) for k in in_redis}
     verdict = Verdict(
         clear=findings.clear,
-        outstaying=[key.name for key in late],
+        outstaying=[name for name, lives_rightly in may.items() if lives_rightly is False],
         persisting=redis.what_outlives(),
         compressed=[path for folder in folders for path in compressed_batches(folder, topic_prefix)],
         unreadable=findings.unreadable,
         places=findings.places,
         bytes_searched=findings.bytes_read,
     )
-    alive = {key.key_id for key in in_redis} - {key.key_id for key in late}
+    alive = {key.key_id for key in in_redis if may[key.name]}
     payloads = [payload for found in findings.sealed if (payload := payload_of(found)) is not None]
     _judge(verdict, payloads, alive, in_redis, keyring, clock())
     return verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,14 +60,19 @@ def stored_keys(values: Sequence[RedisValue]) -> list[StoredKey]:
     ]
 
 
-def outstays(key: StoredKey, deployment_id: str, *, now_ms: int, slot_s: float, life_s: float) -> bool:
-    """Whether a key under the name of one of this deployment's lives longer than such a key may: it has no end, one
-    that is too far off, or its slot is too long ago. now_ms: Redis's own clock."""
+def may_live(key: StoredKey, deployment_id: str, *, now_ms: int, slot_s: float, life_s: float) -> bool | None:
+    """Whether a transient key lives as long as it should; None for what has not the name of one, such as a copy.
+
+    One without an end outstays its life, and so does one of this deployment whose end is too far off or whose slot is
+    too long ago. Of another deployment's on the same Redis no more is known. now_ms: Redis's own clock.
+    """
     prefix, _, slot = key.name.rpartition(":")
-    if not prefix.startswith(redis_key(deployment_id, "key") + ":") or not slot.isdecimal():
-        return False
+    if not re.fullmatch(r"overt:[^:]+:key:[^:]+", prefix) or not slot.isdecimal():
+        return None
+    if key.left_ms is None or not prefix.startswith(redis_key(deployment_id, "key") + ":"):
+        return key.left_ms is not None
     ends_at_ms = (int(slot) + 1) * slot_s * 1000 + life_s * 1000
-    return key.left_ms is None or key.left_ms > life_s * 1000 or ends_at_ms < now_ms
+    return key.left_ms <= life_s * 1000 and now_ms <= ends_at_ms
 
 
 def redis_now_ms(redis: Client) -> int:
