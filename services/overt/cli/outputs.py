@@ -11,6 +11,7 @@ from overt.messages import Alert, Authority, Sightings
 from overt.output.alerts_jsonl import AlertLog
 from overt.output.annotate import Annotator
 from overt.output.report import write_report
+from overt.output.webm import VideoError
 from overt.output.wording import KIND, clock
 from overt.runtime.enrolment import Enrolment
 from overt.runtime.frame_rules import CameraSummary
@@ -84,9 +85,12 @@ class RunOutputs:
         self._log.append(alert)  # last, so that an alert that no disk takes has at least been shown
 
     def end(self, cameras: Mapping[str, CameraSummary]) -> None:
-        """Finishes the files and says where they are. cameras: what became of each."""
+        """Finishes the files and says where they are. cameras: what became of each.
+
+        Raises OSError for files that cannot be written; VideoError for a video, when the report is written.
+        """
         self._log.close()
-        videos = self._annotator.close() if self._annotator else []
+        videos, failure = self._videos()
         damages = list(damaged(self._wiring.metrics, cameras))
         facts = gather(
             self._wiring,
@@ -107,6 +111,14 @@ class RunOutputs:
         for video in videos:
             click.echo(f"video: {video}", err=True)
         click.echo(f"report: {report}", err=True)
+        if failure is not None:
+            raise failure
+
+    def _videos(self) -> tuple[list[Path], VideoError | None]:
+        try:
+            return self._annotator.close() if self._annotator else [], None
+        except VideoError as error:
+            return [], error
 
 
 def _annotator(out: Path, title: str, *, realtime: bool) -> Annotator:

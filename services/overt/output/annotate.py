@@ -17,7 +17,7 @@ from overt.messages import Alert, Frame, Sightings
 from overt.output.drawing import CAPTION_HEIGHT_PX, annotated, with_caption
 from overt.output.presence import CARRY_US, Presence
 from overt.output.tape import MAX_FPS, Due, Tape, frame_rate, held_frame, scaled
-from overt.output.webm import SUFFIX, WebmFile
+from overt.output.webm import SUFFIX, VideoError, WebmFile
 from overt.output.wording import iso
 from overt.picture import decode
 
@@ -147,8 +147,14 @@ class Annotator:
                 self._changed.notify_all()
         finally:
             for tape in self._tapes.values():
-                if tape.video is not None:
-                    tape.video.close()
+                self._finish(tape)
+
+    def _finish(self, tape: Tape) -> None:
+        try:
+            if tape.video is not None:
+                tape.video.close()
+        except (VideoError, OSError) as error:
+            self._failure = self._failure or error
 
     def _next(self) -> Due | None:
         """The next frame that is due, with what is known of it by now; waits for one. None when all is written."""

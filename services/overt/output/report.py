@@ -49,8 +49,11 @@ def write_report(path: Path, facts: ReportFacts) -> None:
     html = render(facts)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(html, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(html, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def render(facts: ReportFacts) -> str:

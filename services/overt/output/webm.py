@@ -22,6 +22,9 @@ SUFFIX = ".webm"
 LONGEST_STILL_S = 2.0
 """A gap in the frames is shown by holding the last one, for this long at most."""
 
+_SEGMENT = b"\x18\x53\x80\x67"
+"""The id of the element that holds the whole video (RFC 9559, 5.1); its size follows in eight bytes."""
+
 # OpenCV prints this for every WebM, though the file is right (opencv/opencv#8919).
 _NOISE = re.compile(rb"OpenCV: FFMPEG: tag 0x[0-9a-f]+/'VP80' is not supported[^\n]*\n")
 
@@ -35,6 +38,7 @@ class WebmFile:
 
     def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
         """`width` and `height` in pixels, both even. Opens the file; raises VideoError."""
+        self._path = path
         self._fps = fps
         self._size = (width, height)
         self._first_us: int | None = None
@@ -69,8 +73,19 @@ class WebmFile:
         self._last = bgr
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Finishes the file. Raises VideoError when it is not whole, which no `write` is told of."""
         self._writer.release()
+        if self._slots and not _is_whole(self._path):
+            raise VideoError(f"{self._path}: the video could not be written to its end; is the disk full?")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file ends where it says that it does: until it is finished it says that this is unknown."""
+    with path.open("rb") as file:
+        head = file.read(256)
+        at = head.find(_SEGMENT) + len(_SEGMENT)
+        said = int.from_bytes(head[at + 1 : at + 8], "big")  # the first of the eight bytes tells their number
+        return at >= len(_SEGMENT) and at + 8 + said == file.seek(0, os.SEEK_END)
 
 
 @contextmanager
