@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,13 +30,19 @@ def to_input(card: Card, bgr: NDArray[np.uint8]) -> Floats:
     rows, columns = _size(card.name, spec, height, width)
     channels_first = spec.layout == "NCHW"
     tensor = np.empty((count, 3, rows, columns) if channels_first else (count, rows, columns, 3), np.float32)
+    planes = tensor if channels_first else tensor.transpose(0, 3, 1, 2)
+    planes[:, :, height:] = 0
+    planes[:, :, :height, width:] = 0
+    for image, target in zip(bgr, planes, strict=True):
+        if channels_first:  # OpenCV takes pixels apart twice as fast as a strided copy
+            colours: Sequence[Any] = cv2.split(image)
+        else:
+            colours = [image[..., channel] for channel in range(3)]
+        for channel in range(3):
+            target[channel, :height, :width] = colours[2 - channel if spec.colour == "RGB" else channel]
     for channel in range(3):
-        plane = tensor[:, channel] if channels_first else tensor[..., channel]
-        if (rows, columns) != (height, width):
-            plane[:] = 0
-        plane[:, :height, :width] = bgr[..., 2 - channel if spec.colour == "RGB" else channel]
         if spec.mean[channel]:
-            plane -= np.float32(spec.mean[channel])
+            planes[:, channel] -= np.float32(spec.mean[channel])
     if spec.scale != 1:
         tensor /= np.float32(spec.scale)
     return tensor

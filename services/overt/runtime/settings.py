@@ -57,7 +57,7 @@ class Settings(BaseSettings):
 
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Their port; 0 picks a free one and logs it.")
-    threads: int = Field(default=1, ge=1, le=64, description="Threads of each model session.")
+    threads: int = Field(default=1, ge=1, le=64, description="Threads of each model session, and of OpenCV.")
     provider: str = Field(default="CPUExecutionProvider", description="ONNX Runtime's execution provider.")
     detector_batch: int = Field(default=4, ge=1, le=64, description="Frames a detector takes at a time.")
     embedder_batch: int = Field(default=16, ge=1, le=256, description="Faces an embedder takes at a time.")

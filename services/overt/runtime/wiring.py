@@ -24,7 +24,7 @@ from overt.governance.cameras import Camera
 from overt.governance.watchlists import Category
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
-from overt.picture import Bgr
+from overt.picture import Bgr, use_threads
 from overt.ports import Gallery
 from overt.runtime.cooldowns import CooldownHistory
 from overt.runtime.frame_rules import CameraPlan, FrameRules
@@ -53,6 +53,7 @@ class Wiring:
         self.settings = settings
         self.metrics = metrics
         self.realtime = realtime
+        use_threads(settings.threads)
         self.models = LoadedModels(world.deployment, settings, metrics)
 
     def worker(self, service: str, observe: Callable[[Sightings], None] | None = None) -> Worker:
