@@ -56,10 +56,11 @@ class LeaseKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the renewing and gives all cameras back."""
+        """Ends the renewing and gives all cameras back, unless nobody answers: then the leases end by themselves."""
         self._stopped.set()
         for camera_id in list(self.epochs):
-            self.release(camera_id)
+            if not self.release(camera_id):
+                break  # each of the others would wait as long, and a service must end in time with any number
         if self._thread is not None:
             self._thread.join(2 * _LOOK_S)
 
@@ -109,17 +110,20 @@ class LeaseKeeper:
                 gained.append(camera_id)
         return gained
 
-    def release(self, camera_id: str, *, again_in_s: float = 0.0) -> None:
-        """Gives a camera back: to others at once, to this replica after a while at the earliest."""
+    def release(self, camera_id: str, *, again_in_s: float = 0.0) -> bool:
+        """Gives a camera back: to others at once, to this replica after a while at the earliest. False when the store
+        was not told, and others must wait for the lease's end."""
         with self._lock:
             held = self._held.pop(camera_id, None)
         if held is None:
-            return
+            return True
         self._acquire_at_s[camera_id] = self._monotonic() + again_in_s
         try:
             self._leases.release(camera_id, held.epoch)
         except Unavailable as error:
             self._away(error)  # it ends by itself
+            return False
+        return True
 
     def renew(self) -> None:
         """Prolongs the leases whose time has come. The thread calls it; a test may, too."""
