@@ -13,9 +13,8 @@ from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.governance.deployment import Deployment
 from overt.runtime.canary import Control, control, plant, refused, seconds_on_disk, wait_out
-from overt.runtime.cluster import cluster_world, open_keyring
+from overt.runtime.cluster import cluster_world, connect_redis, open_keyring
 from overt.runtime.erasure import Verdict, examine
-from overt.runtime.redis_client import connect
 from overt.runtime.settings import load_settings
 
 _SHOWN = 20
@@ -59,7 +58,7 @@ def verify(deployment: Deployment, folders: tuple[Path, ...], until_gone_s: floa
     settings = load_settings()
     world = cluster_world(deployment, settings, realtime=True, client="erasure")
     keyring = open_keyring(deployment, settings) if settings.keyring_file else None
-    redis = connect(settings.redis_url)
+    redis = connect_redis(settings)
     life_s = settings.transient_key_life_s
     canary = plant(world, redis)
     click.echo(f"a canary is planted; its key lives {life_s} s at most", err=True)

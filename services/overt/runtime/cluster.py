@@ -25,7 +25,7 @@ from overt.runtime.kafka import (
 from overt.runtime.keyring import Keyring
 from overt.runtime.lease import RedisLeases
 from overt.runtime.metrics import Metrics
-from overt.runtime.redis_client import connect
+from overt.runtime.redis_client import Client, connect
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.state import RedisState
@@ -45,7 +45,7 @@ def cluster_world(
     client: what the cluster's logs call this process. Raises SettingsError.
     """
     kafka = kafka_settings(settings, client)
-    redis = connect(settings.redis_url)
+    redis = connect_redis(settings)
     keyring = open_keyring(deployment, settings) if settings.keyring_file else None
     transient = RedisTransientKeys(
         redis,
@@ -88,7 +88,7 @@ def cluster_world(
         frames_waiting=KafkaBacklog(kafka, f"{prefix}frames", f"{prefix}{deployment.deployment_id}.detector"),
         codec=codec,
         leases=RedisLeases(redis, deployment.deployment_id, str(uuid.uuid4()), run=prefix),
-        store=RedisState(redis, deployment.deployment_id),
+        store=RedisState(redis, deployment.deployment_id, run=prefix),
         state_codec=StateCodec(avro),
         peek=codec.peek,
         refresh=refresh,
@@ -100,12 +100,32 @@ def _format(settings: Settings) -> AvroFormat:
     schemas = Schemas(schemas_dir())
     registry: Registry = LocalRegistry(schemas)
     if settings.schema_registry_url:
-        from overt.runtime.registry import ServerRegistry  # an extra, needed only here
-
-        registry = ServerRegistry(settings.schema_registry_url)
+        registry = _registry(settings.schema_registry_url)
     return AvroFormat(
         schemas, registry, lambda record: f"{settings.topic_prefix}{_RECORD_TOPIC.get(record, record)}-value"
     )
+
+
+def _registry(url: str) -> Registry:
+    try:
+        from overt.runtime.registry import ServerRegistry  # an extra, needed only here
+    except ImportError as error:
+        raise SettingsError(
+            f"OVERT_SCHEMA_REGISTRY_URL: the registry's client is not whole here ({error.name} is missing); "
+            "install the extra: overt[registry]"
+        ) from error
+    try:
+        return ServerRegistry(url)
+    except ValueError as error:
+        raise SettingsError(f"OVERT_SCHEMA_REGISTRY_URL: {error}") from None
+
+
+def connect_redis(settings: Settings) -> Client:
+    """Redis as the environment names it, without connecting yet. Raises SettingsError."""
+    try:
+        return connect(settings.redis_url)
+    except ValueError as error:
+        raise SettingsError(f"OVERT_REDIS_URL: {error}") from None
 
 
 def kafka_settings(settings: Settings, client: str) -> KafkaSettings:

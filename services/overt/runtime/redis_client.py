@@ -108,7 +108,8 @@ class _NotPermitted(Unavailable):
 def connect(url: str) -> Client:
     """A client of the server at `url` (redis://, rediss:// or unix://), without connecting yet.
 
-    Raises ValueError when the URL cannot be read; its text never holds the password.
+    Raises ValueError when the URL cannot be read; its text holds nothing of it, since a password may stand anywhere in
+    an address that is written wrongly.
     """
     try:
         parts = urlsplit(url)
@@ -119,8 +120,8 @@ def connect(url: str) -> Client:
             socket_connect_timeout=_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
-    except ValueError as error:
+    except ValueError:
         raise ValueError(
-            f"the Redis URL cannot be read ({error}): expected redis://host:port/0, rediss://... or unix://path"
+            "expected redis://host:port/0, rediss://... or unix://path; percent-encode @ : / ? # in a password"
         ) from None
     return Client(connection, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -19,8 +20,16 @@ class ServerRegistry:
     """Ids of a server. Schemas are registered under `<topic>-value` when a service first writes them."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._client = SchemaRegistryClient.new_client({"url": url})
+        """Connects to nothing yet. Raises ValueError for what is no address, without quoting it."""
+        try:
+            parts = urlsplit(url)
+            port = f":{parts.port}" if parts.port else ""
+            self._client = SchemaRegistryClient.new_client({"url": url})
+        except ValueError:
+            raise ValueError(
+                "expected http://host:port or https://...; percent-encode @ : / ? # in a password"
+            ) from None
+        self._where = f"{parts.scheme}://{parts.hostname}{port}"  # for messages: without user and password
         self._schemas: dict[int, Schema] = {}
 
     def id_of(self, subject: str, schema: Schema) -> int:
@@ -31,7 +40,7 @@ class ServerRegistry:
         except SchemaRegistryError as error:
             if error.http_status_code in _REFUSED:
                 why = f"refuses {schema['name']} under {subject}: {error.error_message}"
-                raise SchemaError(f"the schema registry at {self._url} {why}") from error
+                raise SchemaError(f"the schema registry at {self._where} {why}") from error
             raise self._away(error) from error
         except Exception as error:  # the HTTP library's own kinds: the server cannot be reached
             raise self._away(error) from error
@@ -51,4 +60,4 @@ class ServerRegistry:
         return self._schemas[schema_id]
 
     def _away(self, error: Exception) -> Unavailable:
-        return Unavailable(f"the schema registry at {self._url} does not do what was asked ({type(error).__name__})")
+        return Unavailable(f"the schema registry at {self._where} does not do what was asked ({type(error).__name__})")

@@ -41,14 +41,14 @@ class Settings(BaseSettings):
 
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Kafka's bootstrap servers.")
     kafka_config: dict[str, str] = Field(
-        default_factory=dict, description="More librdkafka properties, as JSON: TLS, SASL."
+        default_factory=dict, repr=False, description="More librdkafka properties, as JSON: TLS, SASL."
     )
     kafka_replication: int = Field(default=-1, description="Replication factor of topics; -1: the broker's default.")
     topic_prefix: str = Field(default="overt.", description="What every topic's name begins with.")
     schema_registry_url: str | None = Field(
-        default=None, description="A Confluent-compatible registry; none: local ids."
+        default=None, repr=False, description="A Confluent-compatible registry; none: local ids."
     )
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis, without persistence.")
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False, description="Redis, without persistence.")
 
     deployment_key_file: Path | None = Field(default=None, description="The deployment key that wraps the keyring.")
     keyring_file: Path | None = Field(default=None, description="The keyring: watchlist and alert keys, wrapped.")
