@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
@@ -36,7 +36,7 @@ class Detections:
     """float32 [N, 4]: left, top, right, bottom in pixels."""
     scores: Floats
     """float32 [N], 0 to 1."""
-    landmarks: Floats
+    landmarks: Floats = field(repr=False)  # it must never reach a log
     """float32 [N, 5, 2]: right eye (left in the image), left eye, nose, right and left mouth corner; x, y in pixels."""
 
     def __post_init__(self) -> None:

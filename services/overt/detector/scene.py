@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from overt.detector.detections import Detections
 from overt.detector.state import Track
@@ -19,7 +19,7 @@ class Scene:
     """`found` is in pixels of the zone's picture `bgr`; `tracks` and every `Box` in those of the camera's image."""
 
     frame: Frame
-    bgr: Bgr
+    bgr: Bgr = field(repr=False)  # it must never reach a log
     found: Detections
     clock_us: int
     tracks: Sequence[Track]

@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from overt.frame.pacing import Pacer
 from overt.frame.playback import Due, Played
@@ -22,7 +22,7 @@ _LOOK_S = 0.2
 class Taken:
     """One image of a camera: uint8 [H, W, 3] BGR."""
 
-    bgr: Bgr
+    bgr: Bgr = field(repr=False)  # it must never reach a log
     position: int
     media_time_us: int
     read_at_us: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Grabbed:
 class Read:
     """One image: uint8 [H, W, 3] BGR in memory that the reader does not use again."""
 
-    bgr: Bgr
+    bgr: Bgr = field(repr=False)  # it must never reach a log
     number: int
     media_time_us: int
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ class ZoneError(ValueError):
 class Cut:
     """The zone's bounding rectangle of one image, uint8 [h, w, 3] in memory of its own, pixels outside blanked to 0."""
 
-    bgr: Bgr
+    bgr: Bgr = field(repr=False)  # it must never reach a log
     left: int
     top: int
 

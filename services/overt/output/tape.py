@@ -26,7 +26,7 @@ class Held:
     """A frame that waits, with where it lies in the camera's image and how it was scaled."""
 
     at_us: int
-    image: bytes
+    image: bytes = field(repr=False)  # it must never reach a log
     left: int
     top: int
     scale: float

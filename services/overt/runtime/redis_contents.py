@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from overt.runtime.keys import KEY_ID_BYTES, SECRET_BYTES
 from overt.runtime.redis_client import Client
@@ -16,7 +16,7 @@ class RedisValue:
     """A value by its name: the bytes of all that is in it, and how long Redis will keep it (None: for ever)."""
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
     left_ms: int | None
 
 
@@ -26,7 +26,7 @@ class StoredKey:
 
     name: str
     key_id: bytes
-    secret: bytes
+    secret: bytes = field(repr=False)
     left_ms: int | None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ class FoundFaces:
     """Faces in a reference image: boxes float32 [N, 4] (left, top, right, bottom), landmarks float32 [N, 5, 2]."""
 
     xyxy: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
+    landmarks: NDArray[np.float32] = field(repr=False)  # it must never reach a log
 
 
 @dataclass(frozen=True, slots=True)
