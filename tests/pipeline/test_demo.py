@@ -207,7 +207,7 @@ def own_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_own_material_in_both_layouts_of_a_watchlist(
     demo: Demo, own_video: Path, tmp_path: Path, prefixes: bool
 ) -> None:
-    people = walks.watchlist(tmp_path / "people", {"s-1": ("obama", "obama2"), "s-2": ("collins",)}, prefixes=prefixes)
+    people = walks.watchlist(tmp_path / "people", {"s-1": ("obama", "obama3"), "s-2": ("collins",)}, prefixes=prefixes)
     ended = runs.start(
         "demo",
         "--video",

@@ -48,7 +48,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
         real_model(name)
     folder = tmp_path_factory.mktemp("street")
     scene = walks.walk(folder, ("obama3", 0.30, 0.22), ("biden", 0.70, 0.78))
-    people = walks.watchlist(folder / "people", {"s-1": ("obama", "obama2"), "s-2": ("collins",)})
+    people = walks.watchlist(folder / "people", {"s-1": ("obama", "obama3"), "s-2": ("collins",)})
     return Street(scene.video, list(walks.frames_of(scene.video)), people)
 
 

@@ -97,7 +97,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         real_model(name)
     folder = tmp_path_factory.mktemp("street")
     scene = walks.walk(folder, ("obama3", 0.45, 0.35))
-    return scene.video, walks.watchlist(folder / "people", {"s-1": ("obama", "obama2")})
+    return scene.video, walks.watchlist(folder / "people", {"s-1": ("obama", "obama3")})
 
 
 @pytest.mark.slow

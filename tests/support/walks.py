@@ -54,7 +54,10 @@ def walk(folder: Path, *visits: tuple[str, float, float], seconds: float = 2.4, 
 
 
 def watchlist(folder: Path, people: dict[str, Sequence[str]], *, prefixes: bool = False) -> Path:
-    """A watchlist's folder: portraits of each subject, in a subfolder or side by side with the subject in the name."""
+    """A watchlist's folder: portraits of each subject, in a subfolder or side by side with the subject in the name.
+
+    Where a test asks how a run goes and not how well people are recognised, the walk's own portrait may be listed.
+    """
     files = portraits()
     for subject, names in people.items():
         for number, name in enumerate(names, start=1):
