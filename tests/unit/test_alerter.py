@@ -99,6 +99,29 @@ def test_a_second_track_within_the_cool_down_is_silent_and_after_it_alerts() -> 
     assert [a.track_id for a in alerts(first + soon + later)] == ["t1", "t3"]
 
 
+def test_a_clock_that_is_set_back_silences_nobody_for_longer_than_a_cool_down() -> None:
+    """A van whose clock was an hour fast until it had time from the network: its cool-downs lie in the future then."""
+    fast = [match(3601, similarity=0.98, track="t1")]
+    right = [match(5, similarity=0.98, track="t2"), match(30, similarity=0.98, track="t3")]
+    assert [a.track_id for a in alerts(fast + right)] == ["t1", "t2"], "the second is new, the third a repetition of it"
+
+
+def test_a_clock_that_is_set_back_a_little_repeats_nothing() -> None:
+    made = alerts([match(100, similarity=0.98, track="t1"), match(98, similarity=0.98, track="t2")])
+    assert [a.track_id for a in made] == ["t1"]
+
+
+def test_evidence_lasts_as_long_as_the_category_lets_confirmations_take() -> None:
+    patient = AlerterStage(
+        "d1",
+        {"c1": Scene("s1", "gate")},
+        {"suspect": ConfirmationRule(0.97, confirmations=2, within_us=300 * S)},
+        cooldown_us=60 * S,
+        authority=Authority.UNSIGNED,
+    )
+    assert len(list(patient.step(patient.fresh("c1"), [match(1), match(200)])[1])) == 1
+
+
 def test_after_losing_its_state_a_replay_repeats_the_same_alert() -> None:
     (first,) = alerts([match(1, similarity=0.98)])
     restored = AlerterState().with_cooldown(Cooldown("A", first.alert_id, first.captured_at_us))

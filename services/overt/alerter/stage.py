@@ -2,7 +2,8 @@
 
 A match is confirmed by one strong similarity, or by `confirmations` distinct faces of its track that match the same
 subject within `within_us` of capture time. The cool-down is compared in capture time and remembers the alert's id, so
-that a replay emits that alert again instead of swallowing it.
+that a replay emits that alert again instead of swallowing it. Capture time is a camera's clock: one that is set back
+leaves cool-downs in the future, and those silence nobody for longer than a cool-down either.
 
 Refused on purpose: any action on a person, and following a subject from one camera to another. An alert asks a person.
 """
@@ -18,7 +19,8 @@ from overt.messages import Alert, Authority, Match
 from overt.ports import Reason, Reject
 
 _TRACK_US = 120_000_000
-"""Evidence of a track is kept for two minutes of capture time after its last match."""
+"""Evidence of a track is kept for two minutes of capture time after its last match, and longer where a category lets
+confirmations take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class AlerterStage:
         self._rules = rules
         self._cooldown_us = cooldown_us
         self._authority = authority
+        self._track_us = max([_TRACK_US, *(rule.within_us for rule in rules.values())])
 
     def fresh(self, key: str, /) -> AlerterState:
         del key
@@ -78,7 +81,7 @@ class AlerterStage:
         self, state: AlerterState, match: Match, rule: ConfirmationRule, scene: Scene
     ) -> tuple[AlerterState, Alert | None]:
         at = match.captured_at_us
-        state = state.without_before(at - _TRACK_US, at - self._cooldown_us)
+        state = state.without_before(at - self._track_us, at - self._cooldown_us)
         track, evidence = _add(state.track(match.track_id), match, rule.within_us)
         confirmed = match.similarity >= rule.strong_threshold or len(evidence.seen_at_us) >= rule.confirmations
         best = evidence.best_similarity >= max(e.best_similarity for e in track.subjects)
@@ -86,10 +89,10 @@ class AlerterStage:
             return state.with_track(track), None
         state = state.with_track(replace(track, settled=True))
         identity = alert_id(self._deployment_id, match.camera_id, match.subject_id, match.track_id)
-        cooldown = state.cooldown(match.subject_id)
-        if cooldown is not None and cooldown.alert_id != identity and at - cooldown.captured_at_us < self._cooldown_us:
-            return state, None  # the same person, seen again too soon: their track stays settled
-        if cooldown is None or cooldown.alert_id != identity:
+        last = state.cooldown(match.subject_id)
+        if last is None or last.alert_id != identity:
+            if last is not None and abs(at - last.captured_at_us) < self._cooldown_us:
+                return state, None  # the same person, seen again too soon: their track stays settled
             state = state.with_cooldown(Cooldown(match.subject_id, identity, at))
         return state, self._alert(match, scene, identity, len(evidence.seen_at_us))
 

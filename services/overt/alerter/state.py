@@ -54,10 +54,7 @@ class AlerterState:
         return next((c for c in self.cooldowns if c.subject_id == subject_id), None)
 
     def with_cooldown(self, cooldown: Cooldown) -> AlerterState:
-        """This state with a subject's cool-down, unless it knows a later one."""
-        known = self.cooldown(cooldown.subject_id)
-        if known is not None and known.captured_at_us > cooldown.captured_at_us:
-            return self
+        """This state with a subject's cool-down, in place of any that it knows."""
         return replace(self, cooldowns=(*(c for c in self.cooldowns if c.subject_id != cooldown.subject_id), cooldown))
 
     def without_before(self, tracks_us: int, cooldowns_us: int) -> AlerterState:

@@ -46,7 +46,9 @@ class CooldownHistory:
             at_us = alert["captured_at_us"]
             track = state.track(alert["track_id"])
             state = state.with_track(replace(track, settled=True, last_us=max(track.last_us, at_us)))
-            state = state.with_cooldown(Cooldown(alert["subject_id"], alert["alert_id"], at_us))
+            known = state.cooldown(alert["subject_id"])
+            if known is None or known.captured_at_us <= at_us:
+                state = state.with_cooldown(Cooldown(alert["subject_id"], alert["alert_id"], at_us))
         return state
 
     def _read(self) -> None:
