@@ -113,6 +113,17 @@ def test_causes_are_ordered_as_tuples_in_redis(redis_server: RedisServer) -> Non
 
 
 @pytest.mark.redis
+def test_another_run_of_a_deployment_has_states_of_its_own(redis_server: RedisServer) -> None:
+    client = connect(redis_server.url)
+    one, other = RedisState(client, "d1", run="first."), RedisState(client, "d1", run="second.")
+    one.save("detector", "gate", Saved((1, 100, 0), b"x"))
+    assert other.load("detector", "gate") is None
+    other.save("detector", "gate", Saved((1, 0, 0), b"y"))
+    assert one.load("detector", "gate") == Saved((1, 100, 0), b"x")
+    client.close()
+
+
+@pytest.mark.redis
 def test_the_state_of_a_silent_camera_is_forgotten(redis_server: RedisServer) -> None:
     client = connect(redis_server.url)
     state = RedisState(client, "d1", ttl_s=0.05)

@@ -39,14 +39,17 @@ return 1
 
 
 class RedisState:
-    """State in Redis, as the hash `overt:<deployment>:state:<service>:<camera>` with the fields `cause` and `payload`.
+    """State in Redis, as the hash `overt:<deployment>:state:<run>:<service>:<camera>`, fields `cause` and `payload`.
 
+    run: names the topics that the state goes with (their prefix). A recording that is worked off once more on other
+    topics would else find everything covered, and nobody would be alerted on.
     ttl_s: how long the state of a silent camera is kept. It only cleans up; nothing relies on it.
     """
 
-    def __init__(self, client: Client, deployment_id: str, *, ttl_s: float = 3600.0) -> None:
+    def __init__(self, client: Client, deployment_id: str, *, run: str = "", ttl_s: float = 3600.0) -> None:
         self._client = client
         self._deployment_id = deployment_id
+        self._run = run
         self._ttl_ms = round(ttl_s * 1000)
         self._save = client.script(_SAVE)
 
@@ -62,7 +65,7 @@ class RedisState:
             raise _fenced(service, key, saved.cause)
 
     def _name(self, service: str, key: str) -> str:
-        return redis_key(self._deployment_id, "state", service, key)
+        return redis_key(self._deployment_id, "state", self._run, service, key)
 
 
 class MemoryState:
