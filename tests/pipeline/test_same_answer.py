@@ -3,6 +3,7 @@ replicas, also while replicas join and leave. What the same means stands in test
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ CAMERAS = 4
 _PATIENT = {"transient_key_life_s": "120", "unconsumed_frames": "1"}
 
 
-def walks(scenes: Scenes, folder: Path, **walk: Any) -> dict[str, Any]:
-    """A deployment of four cameras, three passers-by each, the last two of them listed."""
-    people = [PEOPLE[3 * n : 3 * n + 3] for n in range(CAMERAS)]
-    cameras = {f"c{n}": scenes.walk(people[n], seed=n, **walk) for n in range(CAMERAS)}
+def walks(scenes: Scenes, folder: Path, cameras: int = CAMERAS, **walk: Any) -> dict[str, Any]:
+    """A deployment of some cameras, three passers-by each, the last two of them listed."""
+    people = [PEOPLE[3 * n : 3 * n + 3] for n in range(cameras)]
+    shown = {f"c{n}": scenes.walk(people[n], seed=n, **walk) for n in range(cameras)}
     listed = [person for passing in people for person in passing[1:]]
-    return deployment(cameras, scenes.watchlist(listed, folder))
+    return deployment(shown, scenes.watchlist(listed, folder))
 
 
 def test_one_replica_of_each_service_gives_the_embedded_answer_with_the_default_models(
@@ -82,3 +83,25 @@ def test_three_replicas_of_each_service_that_join_and_leave_give_the_embedded_an
 
 
 _PATIENT = {"transient_key_life_s": "120", "unconsumed_frames": "1"}
+
+
+def test_reading_waits_for_the_slowest_service_so_that_nothing_expires_on_the_way(
+    kafka: KafkaBroker, redis_server: RedisServer, scenes: Scenes, test_data: Path, tmp_path: Path
+) -> None:
+    content = walks(scenes, tmp_path / "list", 1)
+    with Cluster(tmp_path, kafka, redis_server, content, models_dir=test_data / "models", settings=_PATIENT) as cluster:
+        expected = embedded(cluster)
+        cluster.prepare()
+        cluster.start({service: 1 for service in SERVICES if service != "embedder"})
+        # 1 the embedder is away: after a few faces nothing more is read
+        cluster.wait_until(lambda: cluster.lag("embedder") > 0, 60, "a face for the embedder")
+        cluster.wait_until(lambda: cluster.lag("detector") == 0, 60, "what was sent is worked off")
+        time.sleep(3.0)
+        left = cluster.unread()
+        assert left > 20, "the file was read to its end although nobody took the faces"
+        # 2 it comes, and nothing was lost
+        cluster.start({"embedder": 1})
+        cluster.wait_done()
+        print(f"{left} images were left to read while the embedder was away")
+        assert_same_answer(expected, over_kafka(cluster))
+        assert cluster.deadletters() == []

@@ -248,18 +248,20 @@ class Cluster:
 
     def wait_alerts(self, count: int, timeout_s: float = 90.0) -> float:
         """Until so many different alerts are on the topic; the seconds."""
-        return self._wait(lambda: len({a["alert_id"] for a in self.alerts()}) >= count, timeout_s, f"{count} alerts")
+        return self.wait_until(
+            lambda: len({a["alert_id"] for a in self.alerts()}) >= count, timeout_s, f"{count} alerts"
+        )
 
     def wait_read(self, frames: int, timeout_s: float = 90.0) -> float:
         """Until the frame service has sent so many frames in all and Redis was told; the seconds."""
-        return self._wait(lambda: self._sent() >= frames, timeout_s, f"{frames} frames sent")
+        return self.wait_until(lambda: self._sent() >= frames, timeout_s, f"{frames} frames sent")
 
     def wait_done(self, timeout_s: float = 120.0) -> float:
         """Until every camera's file was sent to its end and all services have worked off what came; the seconds.
 
         For files that do not loop, and as long as Redis has not lost how far they were read.
         """
-        sent = self._wait(lambda: self.unread() == 0, timeout_s, "all files sent")
+        sent = self.wait_until(lambda: self.unread() == 0, timeout_s, "all files sent")
         return sent + self.wait_quiet(max(1.0, timeout_s - sent))
 
     def unread(self) -> int:
@@ -278,7 +280,7 @@ class Cluster:
     def wait_quiet(self, timeout_s: float = 60.0) -> float:
         """Until all services have worked off what is on their topics; the seconds. Frames may come again later."""
         return sum(
-            self._wait(lambda s=service: self.lag(s) == 0, timeout_s, f"{service} worked off {topic}")  # type: ignore[misc]
+            self.wait_until(lambda s=service: self.lag(s) == 0, timeout_s, f"{service} worked off {topic}")  # type: ignore[misc]
             for service, topic in CHAIN
         )
 
@@ -286,7 +288,9 @@ class Cluster:
         found = {c.camera_id: self.world.leases.read_progress(c.camera_id) for c in self.deployment.cameras}
         return {camera: position for camera, position in found.items() if position is not None}
 
-    def _wait(self, reached: Callable[[], bool], timeout_s: float, what: str) -> float:
+    def wait_until(self, reached: Callable[[], bool], timeout_s: float, what: str) -> float:
+        """Until `reached`; the seconds. AssertionError with where everything stands when it takes longer or a service
+        has ended by itself."""
         began = time.monotonic()
         while not reached():
             ended = [s for s in self.services.values() if s.child.exit_code not in (None, 0, -9)]

@@ -32,7 +32,7 @@ from overt.runtime.state import RedisState
 from overt.runtime.topics import Action, Change, load_topics, plan
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
-from overt.runtime.world import World, partition_count
+from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, partition_count
 
 _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
 
@@ -64,6 +64,11 @@ def cluster_world(
     avro = _format(settings)
     codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png")
     log = KafkaLog(kafka)
+    # In real time only frames are shed, so only the detector's backlog is a reason to drop one.
+    backlogs = [
+        KafkaBacklog(kafka, f"{prefix}{topic}", f"{prefix}{deployment.deployment_id}.{service}")
+        for topic, service in SEALED_ON_THE_WAY[: 1 if realtime else None]
+    ]
 
     def refresh() -> None:
         """Brings the gauges of keys up to date, when they are asked for."""
@@ -85,7 +90,7 @@ def cluster_world(
         source=lambda group: KafkaSource(kafka, group),
         sink=lambda: KafkaSink(kafka),
         log=log,
-        frames_waiting=KafkaBacklog(kafka, f"{prefix}frames", f"{prefix}{deployment.deployment_id}.detector"),
+        frames_waiting=Slowest(backlogs),
         codec=codec,
         leases=RedisLeases(redis, deployment.deployment_id, str(uuid.uuid4()), run=prefix),
         store=RedisState(redis, deployment.deployment_id, run=prefix),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class World:
     sink: Callable[[], Sink]
     log: Log
     frames_waiting: Backlog
+    """What the camera service leaves room for."""
     codec: Codec
     leases: Leases
     store: State | None
@@ -57,6 +58,22 @@ class World:
 
     def _partitions(self) -> dict[str, int]:
         return {camera.camera_id: camera.partition for camera in self.deployment.cameras}
+
+
+SEALED_ON_THE_WAY = (("frames", "detector"), ("faces", "embedder"), ("embeddings", "matcher"))
+"""Topics whose records can be read for seconds only, and the service that reads each."""
+
+
+class Slowest:
+    """The longest of several backlogs (`overt.ports.Backlog`): so that reading keeps to the pace of the slowest service
+    and nothing piles up on the way until its key has gone."""
+
+    def __init__(self, backlogs: Sequence[Backlog]) -> None:
+        self._backlogs = backlogs
+
+    def unconsumed(self, partition: int) -> int:
+        """Raises Unavailable."""
+        return max(backlog.unconsumed(partition) for backlog in self._backlogs)
 
 
 def partition_count(deployment: Deployment) -> int:
