@@ -2,7 +2,8 @@
 
 It keeps the promises of `overt.ports` as Kafka does (one conformance suite runs on both), so that a stage cannot tell
 the difference. Values are handed over as they are. Topics made with `keep=False` forget what every group has
-committed: pixels leave memory as soon as the last stage is done with them.
+committed: pixels leave memory as soon as the last stage is done with them. No topic need grow with the length of a run:
+whoever fills one faster than others empty it is slowed down, and of what nobody reads only the last is kept.
 """
 
 from __future__ import annotations
@@ -60,20 +61,33 @@ class MemoryBus:
         self._on_commit: dict[str, list[Callable[[], object]]] = {}
         self._topics: dict[str, list[_Partition]] = {}
         self._forgetful: set[str] = set()
+        self._most: dict[str, int] = {}
+        self._room = threading.Condition(self._lock)
+        """For sinks that wait until consumers have caught up."""
         self._groups: dict[str, _Group] = {}
 
-    def create(self, topic: str, partitions: int, *, keep: bool = True) -> None:
-        """Makes a topic. Without `keep`, records that every group of the topic has committed are forgotten."""
+    def create(self, topic: str, partitions: int, *, keep: bool = True, most: int | None = None) -> None:
+        """Makes a topic.
+
+        keep: its records stay, the last `most` of each partition, or all. Otherwise records that every group of the
+        topic has committed are forgotten, and a sink's `flush` waits while more than `most` are left in the topic.
+        """
         with self._lock:
             self._topics[topic] = [_Partition() for _ in range(partitions)]
             if not keep:
                 self._forgetful.add(topic)
+            if most is not None:
+                self._most[topic] = most
             for group in self._groups.values():
                 self._reassign(group)
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         return len(self._topics[topic])
+
+    def most(self, topic: str) -> int | None:
+        """How many of a topic's records are kept, or may wait; None: as many as come."""
+        return self._most.get(topic)
 
     def source(self, group: str) -> MemorySource:
         return MemorySource(self, group)
@@ -106,6 +120,8 @@ class MemoryBus:
             number = zlib.crc32(key.encode()) % len(parts) if partition is None else partition
             part = parts[number]
             part.records.append(Record(topic, number, part.end, key, value, self._clock(), headers))
+            if topic in self._most and topic not in self._forgetful:
+                part.forget_before(part.end - self._most[topic])
             for group in self._groups.values():
                 owner = group.owner.get((topic, number))
                 if owner is not None:
@@ -131,6 +147,16 @@ class MemoryBus:
         if topic in self._forgetful:
             groups = [g for g in self._groups.values() if where in g.owner]
             self._topics[topic][number].forget_before(min((g.committed.get(where, 0) for g in groups), default=0))
+            self._room.notify_all()
+
+    def _wait_for_room(self, topics: Iterable[str], timeout_s: float) -> None:
+        limited = [topic for topic in topics if topic in self._most and topic in self._forgetful]
+        if limited:
+            with self._lock:
+                self._room.wait_for(lambda: not any(map(self._crowded, limited)), timeout_s)
+
+    def _crowded(self, topic: str) -> bool:
+        return sum(len(part.records) for part in self._topics[topic]) > self._most[topic]
 
 
 class MemorySource:
@@ -236,6 +262,8 @@ class MemorySink:
 
     def __init__(self, bus: MemoryBus) -> None:
         self._bus = bus
+        self._written: set[str] = set()
+        """Topics, since the last flush."""
 
     def produce(
         self,
@@ -247,9 +275,13 @@ class MemorySink:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._bus._append(topic, key, value, partition, headers or {})
+        self._written.add(topic)
 
     def flush(self, timeout_s: float) -> None:
-        """Nothing is ever on its way."""
+        """Nothing is ever on its way. Waits while a topic that was written to is too full, and gives that up in time:
+        what was produced is there, and raising would only have it produced once more."""
+        self._bus._wait_for_room(self._written, timeout_s)
+        self._written.clear()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -81,7 +81,12 @@ def partition_count(deployment: Deployment) -> int:
     return max(camera.partition for camera in deployment.cameras) + 1
 
 
-_FORGETFUL = frozenset({"frames", "faces", "embeddings", "matches"})
+_FORGETFUL: dict[str, int | None] = {"frames": None, "faces": 64, "embeddings": 64, "matches": 64, "alerts": None}
+"""Topics that forget what was worked off, and how many records may wait in them before their producer does: where the
+embedder falls behind, the detector slows down, and frames are shed instead of faces waiting for ever. The camera
+service has its own count of frames; an alert waits for nobody."""
+_LAST_KEPT = 10_000
+"""Of the topics that nobody reads in this process."""
 
 
 def memory_world(deployment: Deployment) -> tuple[World, MemoryBus]:
@@ -90,7 +95,10 @@ def memory_world(deployment: Deployment) -> tuple[World, MemoryBus]:
     cut_by_camera = {"frames", "faces", "embeddings", "matches", "passes"}
     for name in [*TOPIC_OF.values(), "deadletters"]:
         count = partition_count(deployment) if name in cut_by_camera else 1
-        bus.create(name, count, keep=name not in _FORGETFUL)
+        if name in _FORGETFUL:
+            bus.create(name, count, keep=False, most=_FORGETFUL[name])
+        else:
+            bus.create(name, count, most=None if name == "watchlist" else _LAST_KEPT)
     world = World(
         deployment=deployment,
         prefix="",
