@@ -131,7 +131,7 @@ def run_embedded(
     embedded = EmbeddedRun(
         wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
     )
-    health = HealthServer(metrics.registry, healthy=lambda: True, ready=embedded.ready)
+    health = HealthServer(metrics.registry, healthy=embedded.healthy, ready=embedded.ready)
     _open(health, settings)
     cameras: Mapping[str, CameraSummary] = {}
     with writing_to(out), stop_at_signal() as stop:
