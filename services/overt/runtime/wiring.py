@@ -19,15 +19,14 @@ from overt.detector.stage import DetectorStage
 from overt.detector.state import DetectorState
 from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
-from overt.frame.source import CameraError
-from overt.governance.cameras import Camera
 from overt.governance.watchlists import Category
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
 from overt.picture import Bgr, use_threads
 from overt.ports import Gallery
 from overt.runtime.cooldowns import CooldownHistory
-from overt.runtime.frame_rules import CameraPlan, FrameRules
+from overt.runtime.frame_plans import plans_of
+from overt.runtime.frame_rules import FrameRules
 from overt.runtime.frame_service import FrameService
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
@@ -93,18 +92,6 @@ class Wiring:
         Raises overt.frame.source.CameraError for a source that cannot be one, or whose file cannot be read.
         """
         deployment, world = self.deployment, self.world
-        plans = [
-            CameraPlan(
-                camera.camera_id,
-                _source(camera),
-                camera.partition,
-                camera.zone.polygon,
-                fps=camera.max_fps,
-                started_at_us=deployment.started_at_us(camera.camera_id),
-                loop=camera.loop,
-            )
-            for camera in deployment.cameras
-        ]
         rules = FrameRules(
             realtime=self.realtime,
             serving=serving,
@@ -113,7 +100,7 @@ class Wiring:
             window_us=(deployment.window.start_us, deployment.window.end_us),
         )
         return FrameService(
-            plans,
+            plans_of(deployment),
             rules,
             leases=world.leases,
             sink=world.sink(),
@@ -235,19 +222,6 @@ class Wiring:
             restore=history.restore if history else None,
         )
         return runner, _MATCHES_AT_ONCE, None
-
-
-def _source(camera: Camera) -> str:
-    try:
-        return camera.resolve_source()
-    except OSError as error:
-        why = f"{camera.source_file}: cannot be read ({error.strerror}); it should hold the camera's source"
-        raise CameraError(f"camera {camera.camera_id}: {why}") from error
-    except UnicodeDecodeError:
-        why = f"{camera.source_file}: is not UTF-8 text; it should hold the camera's source"
-        raise CameraError(f"camera {camera.camera_id}: {why}") from None  # the error would show what the file holds
-    except ValueError as error:
-        raise CameraError(str(error)) from None
 
 
 def _stamp(message: Message, at_us: int) -> Message:
