@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+
 from tests.support.child import Child, ChildFailed, accepts
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.process import Scrape, Service

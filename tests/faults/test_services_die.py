@@ -210,9 +210,9 @@ def _calm_passes(
     recognised: set[tuple[str, str]],
     alerts: Sequence[dict[str, object]],
 ) -> tuple[int, list[str]]:
-    """How many passes of people who can be recognised had no frame inside an outage and were not covered by a
-    cool-down, and which of them raised no alert. Where a file was begun in an epoch, and with it who passes when, stands in the
-    frame service's log."""
+    """How many passes of people who can be recognised had no frame inside an outage and no cool-down over them, and
+    which of them raised no alert. Where a file was begun in an epoch, and with it who passes when, stands in the frame
+    service's log."""
     begun = {(camera, int(epoch)): int(image) for camera, epoch, image in _READING.findall(_frame_log(ordeal))}
     due, unseen = 0, []
     for (camera, number), epoch in ordeal.witness.epochs.items():
