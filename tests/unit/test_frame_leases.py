@@ -1,12 +1,21 @@
-"""Keeping leases while their store is away: nobody waits once for each camera."""
+"""Leases of cameras while their store is away or slow, and while a thread may lose them at any moment."""
 
 from __future__ import annotations
 
+import threading
 import time
+from pathlib import Path
 
+import numpy as np
+
+from overt.picture import encode
 from overt.ports import Unavailable
+from overt.runtime.codec import PassingCodec
 from overt.runtime.frame_leases import LeaseKeeper
+from overt.runtime.frame_rules import CameraPlan, FrameRules
+from overt.runtime.frame_service import FrameService
 from overt.runtime.lease import MemoryLeases
+from tests.support.frame_site import STARTED_US, WHOLE, Site, run_beside_detector
 
 
 class AwayLater(MemoryLeases):
@@ -39,3 +48,55 @@ def test_a_stop_gives_every_camera_back() -> None:
     keeper.stop()
     assert not keeper.epochs
     assert not any(leases.held(camera, epoch) for camera, epoch in gained.items())
+
+
+class Refusing(MemoryLeases):
+    """Leases of which one renewal is refused, as when Redis has lost everything meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = threading.Event()
+
+    def renew(self, camera_id: str, epoch: int) -> bool:
+        if self.refused.is_set():
+            return super().renew(camera_id, epoch)
+        self.refused.set()
+        return False
+
+
+def test_a_lost_camera_is_not_taken_again_before_the_loop_has_heard_of_the_loss() -> None:
+    """Else the loop would begin a second reading of it, and end that one when it hears of the first one's loss."""
+    keeper = LeaseKeeper(Refusing(), most=None, renew_s=0.0, acquire_s=0.0, monotonic=time.monotonic)
+    assert keeper.acquire(["c"]) == ["c"]
+    keeper.renew()
+    assert keeper.acquire(["c"]) == []
+    assert keeper.lost() == ["c"]
+    assert keeper.acquire(["c"]) == ["c"]
+
+
+class LosesWhileAsked(Refusing):
+    """The thread that renews learns of the loss while the loop asks how far the file was read."""
+
+    def read_progress(self, camera_id: str) -> int | None:
+        assert self.refused.wait(30)
+        time.sleep(0.05)  # until the thread has drawn the consequence
+        return super().read_progress(camera_id)
+
+
+def test_a_lease_that_is_lost_while_its_camera_is_begun_ends_nothing(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.png").write_bytes(encode(np.full((20, 40, 3), number, np.uint8), "png"))
+    site = Site()
+    service = FrameService(
+        [CameraPlan("north", str(tmp_path), 0, WHOLE, started_at_us=STARTED_US)],
+        FrameRules(realtime=False, renew_s=0.0, acquire_s=0.01),
+        leases=LosesWhileAsked(),
+        sink=site.sink,
+        codec=PassingCodec(),
+        frames_waiting=site.bus.backlog("frames", "detector"),
+        metrics=site.metrics,
+        clock=site.clock,
+    )
+    summary = run_beside_detector(service, site)
+    assert summary["north"].failure is None
+    assert [frame.frame_seq for frame in site.frames() if not frame.end] == list(range(5))

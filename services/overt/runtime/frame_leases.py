@@ -86,9 +86,12 @@ class LeaseKeeper:
         return lost
 
     def acquire(self, wanted: Iterable[str]) -> Sequence[str]:
-        """Tries for the wanted cameras that are not held; returns those gained."""
+        """Tries for the wanted cameras that are not held; returns those gained. One that was lost is left alone until
+        `lost` has said so."""
         gained: list[str] = []
-        free = [camera_id for camera_id in wanted if camera_id not in self._held]
+        with self._lock:
+            taken = {*self._held, *self._lost}
+        free = [camera_id for camera_id in wanted if camera_id not in taken]
         for camera_id in free:
             now_s = self._monotonic()
             if self._most is not None and len(self._held) >= self._most:

@@ -174,7 +174,9 @@ class FrameService:
         except Unavailable:
             self._keeper.release(camera_id, again_in_s=self._rules.acquire_s)
             return
-        epoch = self._keeper.epochs[camera_id]
+        epoch = self._keeper.epochs.get(camera_id)
+        if epoch is None:
+            return  # lost while we asked: the next turn hears of it
         _log.info("camera %s: reading %s (epoch %d, from image %d)", camera_id, source.name, epoch, resume_at)
         self._readings[camera_id] = CameraReading(
             plan,
