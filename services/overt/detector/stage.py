@@ -14,7 +14,7 @@ from overt.detector.locate import Locator
 from overt.detector.quality import Gate, failure
 from overt.detector.scene import Scene, pixels
 from overt.detector.state import DetectorState, Track
-from overt.detector.track import Tracking, associate, begun, continued
+from overt.detector.track import Tracking, associate, begun, continued, solver
 from overt.messages import Face, Frame, Pass, Sightings
 from overt.picture import BadPicture, Bgr
 from overt.ports import Reason, Reject
@@ -42,6 +42,7 @@ class DetectorStage:
         context: bool = False,
         observe: bool = False,
     ) -> None:
+        solver()  # imported now and not at the first face
         self._locator = locator
         self._gate = gate or Gate()
         self._tracking = tracking or Tracking()

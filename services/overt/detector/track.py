@@ -9,12 +9,13 @@ No appearance is compared: that would be a biometric in the state. Two who cross
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from overt.detector.detections import Floats, overlap
 from overt.detector.state import Shots, Track
@@ -50,6 +51,14 @@ class Tracking:
 
 
 _FORBIDDEN = 1e3
+
+
+@cache
+def solver() -> Callable[[NDArray[np.float64]], tuple[Any, Any]]:
+    """The assignment's solver. It takes longer to import than all else together, so nobody but a detector does."""
+    from scipy.optimize import linear_sum_assignment
+
+    return linear_sum_assignment
 
 
 def associate(
@@ -105,7 +114,7 @@ def _assign(
     among = np.ix_(tracks, found)
     if not allowed[among].any():
         return []
-    rows, columns = linear_sum_assignment(np.where(allowed[among], cost[among], _FORBIDDEN))
+    rows, columns = solver()(np.where(allowed[among], cost[among], _FORBIDDEN))
     pairs = [(int(tracks[r]), int(found[c])) for r, c in zip(rows, columns, strict=True)]
     return [(t, d) for t, d in pairs if allowed[t, d]]
 
