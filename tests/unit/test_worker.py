@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ class Rig:
             codec=parts.get("codec", PassingCodec()),
             metrics=self.metrics,
             clock=lambda: self.now_us,
+            companion=parts.get("companion"),
         )
         worker.open()
         return worker
@@ -322,3 +324,63 @@ def test_the_state_of_a_camera_that_moves_comes_from_the_store() -> None:
     rig.feed(*[frame(i) for i in range(3, 5)])
     finish(rig.worker())
     assert rig.passes() == expected(5)
+
+
+class Learning:
+    """A companion that is away, then learns for a while, then is ready."""
+
+    def __init__(self, away: int, learning: int) -> None:
+        self.away, self.learning = away, learning
+        self.closed = False
+
+    def follow(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("the test has taken it away")
+        self.learning -= 1
+
+    def ready(self) -> bool:
+        return self.learning < 0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Counted(threading.Event):
+    """Notes how long it is waited for, and waits for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits_s.append(timeout or 0.0)
+        return self.is_set()
+
+
+def test_an_outage_slows_nothing_down_once_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    """A long watchlist is learnt in many steps: after an outage none of them waits as if it still lasted."""
+    caplog.set_level("INFO")
+    rig, companion, stop = Rig(), Learning(away=3, learning=20), Counted()
+    rig.feed(frame(0))
+    worker = rig.worker(companion=companion)
+    running = threading.Thread(target=worker.run, args=(stop,), daemon=True)
+    running.start()
+    until = time.monotonic() + 60
+    while not rig.passes() and time.monotonic() < until:
+        time.sleep(0.01)
+    stop.set()
+    running.join(60)
+    assert rig.passes() == expected(1)
+    assert len(stop.waits_s) == 3
+    assert [r.message for r in caplog.records if "waiting" in r.message or "goes on" in r.message] == [
+        "s: waiting: the test has taken it away",
+        "s: goes on",
+    ]
+
+
+def test_a_worker_that_ends_closes_what_it_looked_things_up_in() -> None:
+    companion = Learning(away=0, learning=0)
+    worker = Rig().worker(companion=companion)
+    worker.close()
+    assert companion.closed

@@ -59,6 +59,10 @@ class Companion(Protocol):
 
     def ready(self) -> bool: ...
 
+    def close(self) -> None:
+        """Called once, when the worker ends."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -142,6 +146,8 @@ class Worker:
     def close(self) -> None:
         self._source.close()
         self._sink.close()
+        if self._companion is not None:
+            self._companion.close()
 
     def turn(self) -> int:
         """One turn of the loop; returns how many records it has finished."""
@@ -151,12 +157,13 @@ class Worker:
             if self._companion is not None:
                 self._companion.follow()
                 if not self._companion.ready():  # what it would answer now is not the truth yet
+                    self._go_on()
                     time.sleep(0.01)
                     return 0
             records = self._source.poll(self._plan.most, self._plan.poll_s)  # 1
             if records:
                 self._work_off(records)
-            self._failures = 0
+            self._go_on()
         except Unavailable as error:
             self._put_back(records, str(error))
             return 0
@@ -242,6 +249,11 @@ class Worker:
         if self._failures == 1:
             _log.warning("%s: waiting: %s", self._plan.service, why)
         self._source.rewind(records)
+
+    def _go_on(self) -> None:
+        if self._failures:
+            _log.info("%s: goes on", self._plan.service)
+        self._failures = 0
 
     # What it tells
 
