@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from overt.matcher.exact import ExactGallery, check_unit
 from overt.messages import WatchlistEntry
+from overt.picture import Picture
 from overt.ports import Codec, Follower, Gallery, KeyGone, NotAuthentic, Record, Undecodable
 from overt.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _MOST = 500
+_NO_PICTURE = Picture(encoded=b"")
 
 
 class WatchlistView:
@@ -84,7 +87,8 @@ class WatchlistView:
         if entry is None:
             self._entries.pop(record.key, None)
         else:
-            self._entries[entry.entry_id] = entry
+            # Whom a probe resembles is said by ids: nobody's picture is needed here, so none is held for days.
+            self._entries[entry.entry_id] = replace(entry, reference_image=_NO_PICTURE)
 
     def _decode(self, record: Record) -> WatchlistEntry | None:
         try:
@@ -92,8 +96,11 @@ class WatchlistView:
         except KeyGone:
             self._refuse(record.key, "key_gone", "its key is destroyed")
             return None
-        except (Undecodable, NotAuthentic) as error:
-            self._refuse(record.key, "undecodable", type(error).__name__)
+        except Undecodable as error:
+            self._refuse(record.key, "undecodable", str(error))
+            return None
+        except NotAuthentic:
+            self._refuse(record.key, "not_authentic", "its payload was changed or belongs elsewhere")
             return None
         assert isinstance(entry, WatchlistEntry)
         if entry.deployment_id != self._deployment_id:
