@@ -17,7 +17,8 @@ from tests.support.kafka_broker import KafkaBroker
 def _plan(settings: KafkaSettings, prefix: str, cameras: int, retention_ms: int = 3_600_000) -> list[Change]:
     topics = load_topics(schemas_dir() / "topics.yaml")
     existing = existing_topics(settings, [prefix + name for name in topics])
-    return plan(topics, cameras_partitions=cameras, prefix=prefix, alert_retention_ms=retention_ms, existing=existing)
+    held = dict.fromkeys(("matches", "alerts"), retention_ms)
+    return plan(topics, cameras_partitions=cameras, prefix=prefix, retention_ms=held, existing=existing)
 
 
 def _actions(changes: list[Change]) -> set[Action]:

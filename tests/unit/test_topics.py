@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from overt.demo.deployments import own_deployment
+from overt.governance.deployment import Retention
 from overt.messages import TOPIC_OF
+from overt.runtime.cluster import retention_ms
 from overt.runtime.resources import schemas_dir
 from overt.runtime.topics import Action, Change, ExistingTopic, Topics, TopicsError, load_topics, plan, table
 
@@ -26,9 +29,8 @@ def _load(tmp_path: Path, text: str) -> Topics:
 
 
 def _plan(topics: Topics, existing: dict[str, ExistingTopic] | None = None, cameras: int = 4) -> list[Change]:
-    return plan(
-        topics, cameras_partitions=cameras, prefix="overt.", alert_retention_ms=7_200_000, existing=existing or {}
-    )
+    held = dict.fromkeys(("matches", "alerts"), 7_200_000)
+    return plan(topics, cameras_partitions=cameras, prefix="overt.", retention_ms=held, existing=existing or {})
 
 
 def _as_created(changes: list[Change]) -> dict[str, ExistingTopic]:
@@ -95,10 +97,22 @@ def test_a_new_cluster_gets_all_topics_with_the_brokers_time_and_room_for_frames
         assert int(change.config["max.message.bytes"]) > 8 * 1024 * 1024
 
 
-def test_alerts_and_matches_stay_as_long_as_the_deployment_says_and_nothing_else_does() -> None:
+def test_what_the_deployment_says_replaces_the_files_retention_and_nothing_elses() -> None:
     changes = _plan(load_topics(schemas_dir() / "topics.yaml"))
     held = {c.topic for c in changes if c.config.get("retention.ms") == "7200000"}
     assert held == {"overt.matches", "overt.alerts"}
+
+
+def test_every_retention_of_a_deployment_reaches_its_topics_and_segments_are_short_beside_it(tmp_path: Path) -> None:
+    """A day's counts that lay in a segment of a week would stay for eight days."""
+    topics = load_topics(schemas_dir() / "topics.yaml")
+    retention = Retention(alerts_hours=2.0, passes_days=3.0, adjudications_days=4.0)
+    held = retention_ms(own_deployment("usb:0", tmp_path).model_copy(update={"retention": retention}))
+    hour = 3_600_000
+    assert held == {"matches": 2 * hour, "alerts": 2 * hour, "passes": 72 * hour, "adjudications": 96 * hour}
+    assert len(set(held.values())) == len(Retention.model_fields) - 1, "all but the decision, which is a text"
+    for name, kept_ms in held.items():
+        assert int(topics[name].config["segment.ms"]) <= kept_ms / 2
 
 
 def test_a_plan_that_was_carried_out_has_nothing_left_to_do() -> None:

@@ -34,6 +34,7 @@ from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
 from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, partition_count
 
+_HOUR_MS = 3_600_000
 _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
 
 
@@ -152,6 +153,19 @@ def open_keyring(deployment: Deployment, settings: Settings) -> Keyring:
     return keyring
 
 
+def retention_ms(deployment: Deployment) -> dict[str, int]:
+    """How long the deployment keeps each topic that outlives its moment, in milliseconds. Matches hold images of people
+    who were alerted on, and stay as long as alerts."""
+    retention = deployment.retention
+    alerts = round(retention.alerts_hours * _HOUR_MS)
+    return {
+        "matches": alerts,
+        "alerts": alerts,
+        "passes": round(retention.passes_days * 24 * _HOUR_MS),
+        "adjudications": round(retention.adjudications_days * 24 * _HOUR_MS),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class TopicsAdmin:
     """Plans and applies the topics of a deployment."""
@@ -168,7 +182,7 @@ class TopicsAdmin:
             topics,
             cameras_partitions=partition_count(self.deployment),
             prefix=prefix,
-            alert_retention_ms=round(self.deployment.retention.alerts_hours * 3_600_000),
+            retention_ms=retention_ms(self.deployment),
             existing=existing,
         )
 

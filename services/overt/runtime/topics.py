@@ -23,8 +23,6 @@ _EVERYWHERE = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(MAX_MESSAGE_BYTES + _BATCH_OVERHEAD_BYTES),
 }
-_HELD_FOR_ALERTS = frozenset({"matches", "alerts"})
-"""Topics that hold images of people who were alerted on: they stay as long as the deployment's alert retention."""
 
 
 class TopicsError(ValueError):
@@ -118,11 +116,12 @@ def plan(
     *,
     cameras_partitions: int,
     prefix: str,
-    alert_retention_ms: int,
+    retention_ms: Mapping[str, int],
     existing: Mapping[str, ExistingTopic],
 ) -> list[Change]:
     """What makes the cluster's topics (`existing`, by full name) as wanted; a topic that needs two steps has two.
 
+    retention_ms: by topic, how long the deployment keeps it, in place of what the file says.
     Raises TopicsError when a topic has more partitions than wanted: Kafka cannot take any away.
     """
     changes: list[Change] = []
@@ -131,8 +130,8 @@ def plan(
         full = prefix + name
         partitions = cameras_partitions if spec.partitions == "cameras" else spec.partitions
         config = {**spec.config, **_EVERYWHERE}
-        if name in _HELD_FOR_ALERTS:
-            config["retention.ms"] = str(alert_retention_ms)
+        if name in retention_ms:
+            config["retention.ms"] = str(retention_ms[name])
         there = existing.get(full)
         if there is None:
             changes.append(Change(full, Action.CREATE, partitions, config, _assignments(config)))
