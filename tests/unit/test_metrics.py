@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
+import overt
 from overt.messages import AcquisitionFailure, Kind, Message
 from overt.ports import Reason
 from overt.runtime.metrics import Metrics
@@ -160,6 +162,25 @@ def test_every_similarity_of_a_match_has_a_bucket_of_two_hundredths() -> None:
     metrics.produced(make.match(similarity=0.951), 0)
     assert value(metrics, "overt_match_similarity_bucket", category="suspects", le="0.94") == 0
     assert value(metrics, "overt_match_similarity_bucket", category="suspects", le="0.96") == 1
+
+
+def test_every_metric_is_set_somewhere() -> None:
+    """One that is declared and never set reads as 0, which means something."""
+    text = "\n".join(path.read_text("utf-8") for path in sorted(Path(overt.__file__).parent.rglob("*.py")))
+    names = [name for name, metric in vars(Metrics()).items() if isinstance(metric, MetricWrapperBase)]
+    unset = [n for n in names if not re.search(rf"\.{n}(\.labels\([^\n]*\))?\.(inc|set|observe|info)\(", text)]
+    assert not unset
+    assert len(names) > 30
+
+
+def test_the_page_says_which_version_runs() -> None:
+    assert value(Metrics(), "overt_build_info", version=overt.__version__) == 1
+
+
+def test_of_a_recording_no_latency_is_told() -> None:
+    metrics = Metrics()
+    metrics.produced(make.alert(), None)
+    assert counted(metrics) == {("overt_alerts_total", ("c1", "suspects", "wanted")): 1}
 
 
 def test_reasons_are_a_closed_set() -> None:

@@ -124,11 +124,27 @@ class Rig:
     def worker(self, stage: Any = None, *, most: int = 4, source: Any = None, sink: Any = None, **parts: Any) -> Worker:
         stage = stage or Counting()
         runner: Any = (
-            StatefulRunner("s", stage, state_type=Total, store=self.store, codec=Numbers())  # type: ignore[arg-type]
+            StatefulRunner(
+                "s",
+                stage,
+                state_type=Total,
+                store=self.store,
+                codec=Numbers(),  # type: ignore[arg-type]
+                tell=parts.get("tell", lambda camera, state: None),
+            )
             if hasattr(stage, "step")
             else StatelessRunner("s", stage)
         )
-        plan = Plan("s", "frames", most, self.route, "deadletters", poll_s=0.0, limit=self.limit)
+        plan = Plan(
+            "s",
+            "frames",
+            most,
+            self.route,
+            "deadletters",
+            realtime=parts.get("realtime", True),
+            poll_s=0.0,
+            limit=self.limit,
+        )
         worker = Worker(
             plan,
             runner,
@@ -384,3 +400,24 @@ def test_a_worker_that_ends_closes_what_it_looked_things_up_in() -> None:
     worker = Rig().worker(companion=companion)
     worker.close()
     assert companion.closed
+
+
+@pytest.mark.parametrize("realtime", [True, False])
+def test_latency_is_told_where_capture_times_are_those_of_now(realtime: bool) -> None:
+    rig = Rig()
+    rig.feed(*[frame(i) for i in range(4)])
+    finish(rig.worker(realtime=realtime))
+    assert rig.value("overt_capture_to_stage_seconds_count", service="s") == (4 if realtime else 0)
+    assert rig.value("overt_records_total", service="s") == 4
+
+
+def test_what_is_known_of_a_camera_is_told_when_it_counts_and_taken_back_when_its_partition_moves() -> None:
+    told: list[tuple[str, Total | None]] = []
+    rig = Rig()
+    rig.store = Shaky(rig.store, "save", Unavailable("away"), 1)  # type: ignore[assignment]
+    rig.feed(frame(0), frame(1))
+    worker = rig.worker(tell=lambda camera, state: told.append((camera, state)))
+    finish(worker)
+    assert told == [("c1", Total(2))]
+    worker.revoked([("frames", 0)])
+    assert told == [("c1", Total(2)), ("c1", None)]

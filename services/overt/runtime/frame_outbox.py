@@ -78,12 +78,15 @@ class Outbox:
         each frame at most."""
         if not self._entries or self.away:
             return ()
+        began_s = self._monotonic()
         try:
             sent = [entry for entry in self._entries if self._produce(entry)]
             self._sink.flush(self._flush_s)
         except Unavailable as error:
             self._put_back(str(error))
             return ()
+        self._metrics.batch_seconds.labels("frame").observe(self._monotonic() - began_s)
+        self._metrics.batch_size.labels("frame").observe(len(self._entries))
         if self.failing:
             _log.info("frame: sending again")
         self._entries, self._rests_until_s = [], None

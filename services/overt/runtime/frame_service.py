@@ -125,6 +125,7 @@ class FrameService:
         self._acknowledge(self._outbox.send())  # 3
         self._progress.note(at_once=False)  # 4
         self._finish()
+        self._metrics.ready.labels("frame").set(self.ready())
         return worked
 
     def detector_caught_up(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from overt import __version__
 from overt.messages import Alert, Embedding, Face, Frame, Match, Message, Pass
 
 _LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
@@ -63,6 +64,9 @@ class Metrics:
         # Recognition
         self.faces = counter("faces", "Crops sent on for an embedding. Far above passes: tracks are torn.", "camera")
         self.embeddings = counter("embeddings", "Probes made. Below faces for long: the embedder is behind.", "camera")
+        self.tracks = gauge(
+            "tracks", "Passers-by in view now. More than one can see: noise is taken for faces.", "camera"
+        )
         self.passes = counter("passes", "Passers-by whose track ended: the denominator of every rate.", "camera")
         self.failures_to_acquire = counter(
             "failures_to_acquire",
@@ -90,7 +94,7 @@ class Metrics:
         )
         self.rejects = counter(
             "rejects",
-            "Records that could not be processed; each has a dead letter with its place.",
+            "Records that could not be processed, a dead letter each. key_gone: they came after their key's life.",
             "service",
             "reason",
         )
@@ -120,7 +124,11 @@ class Metrics:
             _LATENCY_S,
         )
         self.consumer_lag = gauge(
-            "consumer_lag", "Records waiting for a service. Growing: add replicas.", "service", "topic", "partition"
+            "consumer_lag",
+            "Records waiting for a service; in one process its queue. Growing: add replicas.",
+            "service",
+            "topic",
+            "partition",
         )
         self.ready = gauge("ready", "1 when the service has its partitions and its view of the watchlist.", "service")
 
@@ -139,9 +147,20 @@ class Metrics:
         self.model = gauge("model_info", "The models in use; always 1.", "role", "model", "sha256", "space")
         self.gallery = info("gallery", "How look-ups are answered, and in which model space.")
         self.build = info("build", "The version that runs.")
+        self.build.info({"version": __version__})
 
-    def produced(self, message: Message, now_us: int) -> None:
-        """Counts one message that a stage has made and the bus has taken."""
+    def total(self, name: str, **labels: str) -> float:
+        """Sum of the samples of that name, as Prometheus sees it, that have these labels."""
+        return sum(
+            sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def produced(self, message: Message, now_us: int | None) -> None:
+        """Counts one message that a stage has made and the bus has taken. now_us: None where capture times are a
+        recording's and say nothing of latency."""
         match message:
             case Face():
                 self.faces.labels(message.camera_id).inc()
@@ -156,7 +175,8 @@ class Metrics:
                 self.match_similarity.labels(message.category).observe(message.similarity)
             case Alert():
                 self.alerts.labels(message.camera_id, message.category, message.kind.value).inc()
-                self.capture_to_alert_seconds.observe(max(0.0, (now_us - message.captured_at_us) / 1e6))
+                if now_us is not None:
+                    self.capture_to_alert_seconds.observe(max(0.0, (now_us - message.captured_at_us) / 1e6))
             case _:
                 pass
 

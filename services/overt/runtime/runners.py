@@ -122,6 +122,7 @@ class StatefulRunner(Generic[S]):
     For every camera it knows the last cause it has worked off; what is not newer is skipped, so a replay, a paused
     process that wakes, or an older lease's frames change nothing. `restore` completes a state that was loaded or is
     fresh with what the bus still tells (the alerter's cool-downs). Without a `store` states live in this process only.
+    `tell` hears of each state that counts, and of None for a camera that may be another replica's now.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class StatefulRunner(Generic[S]):
         store: State | None,
         codec: StateCodec | None,
         restore: Callable[[str, S], S] | None = None,
+        tell: Callable[[str, S | None], object] = lambda *_: None,
     ) -> None:
         self._service = service
         self._stage = stage
@@ -140,6 +142,7 @@ class StatefulRunner(Generic[S]):
         self._store = store
         self._codec = codec
         self._restore = restore
+        self._tell = tell
         self._known: dict[str, _Known[S]] = {}
         self._pending: dict[str, _Known[S]] = {}
 
@@ -162,10 +165,13 @@ class StatefulRunner(Generic[S]):
                     self._known.pop(camera, None)
                     raise
             self._known[camera] = known
+            self._tell(camera, known.state)
         self._pending.clear()
 
     def forget(self) -> None:
         if self._store is not None:
+            for camera in self._known:
+                self._tell(camera, None)
             self._known.clear()
         self._pending.clear()
 

@@ -71,6 +71,7 @@ class Wiring:
             most=most,
             route=world.route,
             deadletters=world.topic("deadletters"),
+            realtime=self.realtime,
         )
         return Worker(
             plan,
@@ -153,8 +154,13 @@ class Wiring:
             state_type=DetectorState,
             store=self.world.store,
             codec=self.world.state_codec,
+            tell=self._tell_tracks,
         )
         return runner, self.settings.detector_batch, None
+
+    def _tell_tracks(self, camera: str, state: DetectorState | None) -> None:
+        in_view = sum(track.confirmed for track in state.tracks) if state else 0
+        self.metrics.tracks.labels(camera).set(in_view)
 
     def embedder_stage(self) -> EmbedderStage:
         """Faces to probes."""

@@ -76,6 +76,8 @@ class Plan:
     route: Callable[[Message], tuple[str, int | None]]
     """Topic (with prefix) and partition (None: hash the key) of an output."""
     deadletters: str
+    realtime: bool = True
+    """Whether capture times are those of now, so that latency can be told from them."""
     flush_s: float = 8.0
     poll_s: float = 0.2
     limit: RejectLimit = field(default_factory=RejectLimit)
@@ -260,7 +262,8 @@ class Worker:
     def _count(
         self, batch: _Batch, outputs: Sequence[Any], repeats: int, rejects: Sequence[Reject], took_s: float
     ) -> None:
-        service, now_us, now_s = self._plan.service, self._clock(), time.monotonic()
+        service, now_s = self._plan.service, time.monotonic()
+        now_us = self._clock() if self._plan.realtime else None
         metrics = self._metrics
         metrics.records.labels(service).inc(len(batch.records))
         metrics.repeats.labels(service).inc(repeats)
@@ -268,7 +271,7 @@ class Worker:
         metrics.batch_size.labels(service).observe(len(batch.records))
         for message in batch.messages:
             captured_at_us = getattr(message, "captured_at_us", None)
-            if captured_at_us is not None:
+            if captured_at_us is not None and now_us is not None:
                 metrics.capture_to_stage_seconds.labels(service).observe(max(0.0, (now_us - captured_at_us) / 1e6))
         for output in outputs:
             if not isinstance(output, Sightings):
