@@ -19,6 +19,7 @@ from overt.cli.erasure import erasure
 from overt.cli.errors import UserError
 from overt.erasure.search import Findings, Searcher
 from overt.messages import Message
+from overt.picture import encode
 from overt.runtime.cluster import TopicsAdmin
 from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
 from overt.runtime.erasure import Verdict, examine, kept_bytes
@@ -71,10 +72,10 @@ class Site:
         code = result.exception.code if isinstance(result.exception, UserError) else result.exit_code
         return code, json.loads(result.stdout.splitlines()[-1]), str(result.exception)
 
-    def examine(self) -> Verdict:
+    def examine(self, *more: Path) -> Verdict:
         """What the command does after the canary's key is gone."""
-        redis, prefix = connect(self.server.url), self.cluster.world.prefix
-        return examine(redis, self.keyring(), "trial", self.topics, {}, topic_prefix=prefix, slot_s=2, life_s=4)
+        redis, prefix, places = connect(self.server.url), self.cluster.world.prefix, [*self.topics, *more]
+        return examine(redis, self.keyring(), "trial", places, {}, topic_prefix=prefix, slot_s=2, life_s=4)
 
     def keyring(self) -> Keyring:
         secret = load_deployment_key(Path(self.cluster.settings["deployment_key_file"]))
@@ -145,6 +146,25 @@ def test_it_fails_where_it_cannot_see(site: Site, tmp_path: Path) -> None:
     assert "slowlog-max-len" in verdict["persisting"][0]
 
 
+def test_it_fails_on_a_picture_in_the_clear(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "core.1234").write_bytes(bytes(999) + encode(samples.pixels(), "png"))
+    verdict = site.examine(tmp_path)
+    assert [(seen.offset, seen.what) for seen in verdict.clear] == [(999, "a PNG")]
+    assert len(verdict.failures()) == 1
+
+
+def test_it_fails_on_a_key_without_an_end(site: Site) -> None:
+    """It opens what it sealed, however long ago; also while its slot is the present one."""
+    site.send([samples.frame(camera_id="c0")])
+    with site.server.client() as client:
+        (name,) = client.scan_iter("overt:trial:key:*")
+        client.persist(name)
+    verdict = site.examine()
+    assert verdict.outstaying == [name.decode()]
+    assert [key for _, key in verdict.opened] == [f"the key {name.decode()} in Redis"]
+    assert len(verdict.failures()) == 2
+
+
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 def test_it_fails_on_compressed_segments(site: Site, codec: str) -> None:
     """What is sealed stays as it is when it is compressed, so a canary would be found; but what is not changes."""
@@ -199,7 +219,7 @@ def test_it_fails_when_alerts_can_be_read_after_their_retention(site: Site) -> N
 
 
 def test_what_was_sealed_a_moment_ago_may_be_read(site: Site) -> None:
-    """While services run there are always such payloads: they are counted, and are no failure until their key is late."""
+    """While services run there are always such payloads: they are counted, and no failure while their key may live."""
     site.send([samples.frame(camera_id="c0")])
     verdict = site.examine()
     assert (verdict.transient_alive, verdict.transient_erased, verdict.failures()) == (1, 0, [])

@@ -110,6 +110,12 @@ def test_noise_zeros_and_patterns_hold_nothing(tmp_path: Path) -> None:
     assert found.bytes_read == 208_000
 
 
+def test_eight_bytes_alone_may_be_chance(tmp_path: Path) -> None:
+    content = noise(100)
+    assert searched(tmp_path, noise(160) + content[:8] + noise(160), {"content": content}).clear == []
+    assert searched(tmp_path, noise(160) + content[:16] + noise(160), {"content": content}).clear != []
+
+
 def test_a_content_too_short_to_be_told_from_chance_is_refused() -> None:
     with pytest.raises(ValueError, match="30 bytes"):
         KnownContents({"short": noise(SHORTEST - 1)})
@@ -201,7 +207,9 @@ def test_every_file_below_a_folder_is_read_once_and_links_are_followed(tmp_path:
     os.mkfifo(inside / "pipe")
     findings = Findings()
     Searcher({}, MAGIC, kept_bytes).look_into([inside, inside / "f"], findings)
-    assert (findings.places, len(findings.clear), findings.unreadable) == (3, 3, [])
+    expected = [inside / "deep" / "f", inside / "f", inside / "link" / "f"]
+    assert [s.place for s in findings.clear] == [str(path) for path in expected]
+    assert (findings.places, findings.unreadable) == (3, [])
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
