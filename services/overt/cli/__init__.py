@@ -23,6 +23,7 @@ _COMMANDS = {
     "keys": ("overt.cli.keys", "The deployment key, which wraps the keyring."),
     "erasure": ("overt.cli.erasure", "Prove that passers-by leave nothing behind."),
     "deployment": ("overt.cli.keys", "Check deployment files."),
+    "settings": ("overt.cli.settings", "The variables of the environment that configure Overt."),
 }
 
 
@@ -43,13 +44,16 @@ class _Lazy(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(130)
+        except BrokenPipeError:  # `overt alerts tail | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+            ctx.exit(141)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
 
 
-_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 @click.group(cls=_Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,16 +69,20 @@ def cli() -> None:
       overt demo                                  a walk-past, its alerts and a report
       overt run deployment.yaml --out out/        one machine, nothing else to install
       overt serve detector -d deployment.yaml     one service of a cluster, over Kafka
+
+    Everything that is configured by variables of the environment: overt settings
     """
 
 
 def main() -> None:
     """The `overt` command."""
-    from overt.cli.errors import reporting  # what it reports lives in modules that are slow to load
-
     try:
+        from overt.cli.errors import reporting  # what it reports lives in modules that are slow to load
+
         with reporting():
             cli()
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         _leave_at_once_if_stuck()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import json
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,10 @@ from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.governance.deployment import Deployment
 from overt.messages import Adjudication, Alert, Verdict
-from overt.output.alerts_jsonl import alert_to_dict
+from overt.output.alerts_jsonl import alert_to_dict, fields_to_line
 from overt.ports import KeyGone, NotAuthentic, Record, Undecodable
 from overt.runtime.cluster import cluster_world
+from overt.runtime.logs import configure_logging
 from overt.runtime.settings import load_settings
 from overt.runtime.world import World, now_us
 
@@ -27,13 +28,14 @@ def alerts() -> None:
     """Alerts of a deployment on Kafka.
 
     \b
-    overt alerts tail -d deployment.yaml
-    overt alerts tail -d deployment.yaml --all --images faces/ | jq .subject_id
-    overt alerts adjudicate 5f0c... false -d deployment.yaml --note "other person"
+    Examples:
+      overt alerts tail -d deployment.yaml
+      overt alerts tail -d deployment.yaml --all | jq .subject_id
+      overt alerts adjudicate ALERT_ID false -d deployment.yaml --note "another person"
     """
 
 
-@alerts.command()
+@alerts.command(short_help="Print alerts as they come, one JSON object a line.")
 @deployment_option
 @click.option("--all", "from_start", is_flag=True, help="Begin with the oldest alert that is kept, not with the next.")
 @click.option("--count", type=click.IntRange(min=1), help="End after this many alerts.")
@@ -44,8 +46,16 @@ def alerts() -> None:
     help="Folder for the alerts' pictures; needs the keyring and its key.",
 )
 def tail(deployment: Deployment, from_start: bool, count: int | None, until_end: bool, images: Path | None) -> None:
-    """Print alerts as they come, one JSON object a line; a repeated alert_id is printed once."""
+    """Print alerts as they come, one JSON object a line; a repeated alert_id is printed once.
+
+    \b
+    Examples:
+      overt alerts tail -d deployment.yaml
+      overt alerts tail -d deployment.yaml --until-end | jq .subject_id
+      overt alerts tail -d deployment.yaml --all --images faces/
+    """
     settings = load_settings()
+    configure_logging("WARNING", settings.log_format)
     if images is not None and settings.keyring_file is None:
         raise UserError("--images needs OVERT_KEYRING_FILE and OVERT_DEPLOYMENT_KEY_FILE: without keys nobody can look")
     world = cluster_world(deployment, settings, realtime=True, client="tail")
@@ -59,19 +69,24 @@ def tail(deployment: Deployment, from_start: bool, count: int | None, until_end:
         if fields["alert_id"] in seen:
             continue
         seen.add(fields["alert_id"])
-        click.echo(json.dumps(fields, ensure_ascii=False))
+        _print(fields_to_line(fields))
         if count is not None and len(seen) >= count:
             return
 
 
-@alerts.command()
+@alerts.command(short_help="Record a person's judgement of an alert.")
 @click.argument("alert_id")
 @click.argument("verdict", type=click.Choice([v.value for v in Verdict]))
 @deployment_option
 @click.option("--by", default=getpass.getuser, show_default="this account", help="Who judges.")
 @click.option("--note", help="Why.")
 def adjudicate(alert_id: str, verdict: str, deployment: Deployment, by: str, note: str | None) -> None:
-    """Record a person's judgement of an alert: true, false or unsure. It changes no alert; it is added to it."""
+    """Record a person's judgement of an alert: true, false or unsure. It changes no alert; it is added to it.
+
+    \b
+    Examples:
+      overt alerts adjudicate ALERT_ID false -d deployment.yaml --note "another person"
+    """
     world = cluster_world(deployment, load_settings(), realtime=True, client="adjudicate")
     assert world.peek is not None
     known = {world.peek(record)["alert_id"] for record in world.log.read(world.topic("alerts"))}
@@ -96,15 +111,16 @@ def adjudicate(alert_id: str, verdict: str, deployment: Deployment, by: str, not
 
 
 def _follow(world: World, *, from_start: bool, until_end: bool) -> Iterator[Record]:
-    began_us = now_us()
-    follower = world.log.follow(world.topic("alerts"))
+    topic = world.topic("alerts")
+    if until_end:
+        yield from world.log.read(topic)
+        return
+    follower = world.log.follow(topic)
     try:
+        while not from_start and not follower.caught_up():
+            follower.poll(1, 0.2)  # one at a time, or a new one could come along with the last old one
         while True:
-            for record in follower.poll(100, 0.2):
-                if from_start or record.timestamp_us >= began_us:
-                    yield record
-            if until_end and follower.caught_up():
-                return
+            yield from follower.poll(100, 0.2)
     finally:
         follower.close()
 
@@ -118,8 +134,26 @@ def _fields(world: World, record: Record, images: Path | None) -> dict[str, Any]
     except (KeyGone, NotAuthentic) as error:
         return {**world.peek(record), "images": f"cannot be opened ({type(error).__name__})"}
     assert isinstance(alert, Alert)
-    images.mkdir(parents=True, exist_ok=True)
-    (images / f"{alert.alert_id}.jpg").write_bytes(alert.probe_image.encoded("jpeg"))
-    if alert.context is not None:
-        (images / f"{alert.alert_id}.context.jpg").write_bytes(alert.context.encoded("jpeg"))
+    try:
+        images.mkdir(parents=True, exist_ok=True)
+        _write(images / f"{alert.alert_id}.jpg", alert.probe_image.encoded("jpeg"))
+        if alert.context is not None:
+            _write(images / f"{alert.alert_id}.context.jpg", alert.context.encoded("jpeg"))
+    except OSError as error:
+        raise UserError(f"{error.filename or images}: cannot be written ({error.strerror})", 8) from error
     return alert_to_dict(alert)
+
+
+def _write(path: Path, image: bytes) -> None:
+    """For the owner and their group: a face is in it."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
+        file.write(image)
+
+
+def _print(line: str) -> None:
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"standard output cannot be written ({error.strerror})", 8) from error

@@ -11,6 +11,8 @@ import click
 
 from overt.cli.embedded import enrol
 from overt.cli.options import deployment_option
+from overt.cli.pages import open_pages
+from overt.cli.watched import watched
 from overt.governance.deployment import Deployment
 from overt.runtime.cluster import TopicsAdmin, cluster_world, open_keyring
 from overt.runtime.health import HealthServer
@@ -36,10 +38,14 @@ _STANDS_STILL_S = 60.0
 def serve(service: str, deployment: Deployment, realtime: bool) -> None:
     """Run one SERVICE over Kafka until it is told to stop. Start it again on another machine to scale it.
 
-    Serves /metrics, /healthz and /readyz. SIGTERM finishes the batch in hand, commits and leaves within 10 s.
+    Serves /metrics, /healthz and /readyz. While Kafka or Redis is away it goes on trying, alive and not ready. SIGTERM
+    finishes the batch in hand, commits and leaves within 10 s. `overt settings` lists its settings.
 
     \b
-    OVERT_KAFKA_BOOTSTRAP=kafka:9092 OVERT_REDIS_URL=redis://redis overt serve detector -d deployment.yaml
+    Examples:
+      export OVERT_KAFKA_BOOTSTRAP=kafka:9092 OVERT_REDIS_URL=redis://redis:6379/0
+      overt serve detector -d deployment.yaml
+      OVERT_METRICS_PORT=9100 overt serve frame -d deployment.yaml --no-realtime
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -53,13 +59,14 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if service == "frame":
         frames = wiring.frame_service(serving=True)
-        _serve(settings, metrics, world, stop, frames.run, frames.ready, lambda: frames.last_turn_s)
+        _serve(service, settings, metrics, world, stop, frames.run, frames.ready, lambda: frames.last_turn_s)
     else:
         worker = wiring.worker(service)
-        _serve(settings, metrics, world, stop, worker.run, worker.ready, lambda: worker.last_turn_s)
+        _serve(service, settings, metrics, world, stop, worker.run, worker.ready, lambda: worker.last_turn_s)
 
 
 def _serve(
+    service: str,
     settings: Settings,
     metrics: Metrics,
     world: World,
@@ -68,39 +75,56 @@ def _serve(
     ready: Callable[[], bool],
     last_turn_s: Callable[[], float],
 ) -> None:
-    """Runs until the stop, with the health pages beside it."""
+    """Runs until the stop, with the health pages beside it, and says when it is ready, waits, or has stopped."""
     health = HealthServer(
         metrics.registry,
         healthy=lambda: time.monotonic() - last_turn_s() < _STANDS_STILL_S,
         ready=ready,
         refresh=world.refresh,
     )
-    health.open(settings.metrics_host, settings.metrics_port)
+    open_pages(health, settings)
     try:
-        run(stop)
+        with watched(service, ready):
+            run(stop)
     finally:
         health.close()
 
 
 @click.group()
 def topics() -> None:
-    """Topics of a deployment, from schemas/topics.yaml."""
+    """Topics of a deployment, from schemas/topics.yaml.
+
+    \b
+    Examples:
+      overt topics plan -d deployment.yaml
+      overt topics apply -d deployment.yaml
+    """
 
 
-@topics.command()
+@topics.command(short_help="What `apply` would do, and each camera's partition.")
 @deployment_option
 def plan(deployment: Deployment) -> None:
-    """What `apply` would do, and each camera's partition."""
+    """What `apply` would do, and each camera's partition. Changes nothing.
+
+    \b
+    Examples:
+      overt topics plan -d deployment.yaml
+    """
     for line in table(TopicsAdmin(deployment, load_settings()).plan()):
         click.echo(line)
     for camera in deployment.cameras:
         click.echo(f"camera {camera.camera_id}: partition {camera.partition} of {partition_count(deployment)}")
 
 
-@topics.command()
+@topics.command(short_help="Create and alter topics until they are as planned.")
 @deployment_option
 def apply(deployment: Deployment) -> None:
-    """Create and alter topics until they are as planned. Running it twice changes nothing."""
+    """Create and alter topics until they are as planned. Running it twice changes nothing.
+
+    \b
+    Examples:
+      overt topics apply -d deployment.yaml
+    """
     for line in table(TopicsAdmin(deployment, load_settings()).apply()):
         click.echo(line)
 
@@ -110,10 +134,17 @@ def watchlist() -> None:
     """The watchlist of a deployment."""
 
 
-@watchlist.command()
+@watchlist.command(short_help="Enrol the watchlist's folder and publish it, sealed.")
 @deployment_option
 def publish(deployment: Deployment) -> None:
-    """Enrol the watchlist's folder with the deployment's models and publish it, each entry sealed under its own key."""
+    """Enrol the watchlist's folder with the deployment's models and publish it, each entry sealed under its own key.
+
+    Publishing again replaces entries. Images that cannot be enrolled are named with the reason.
+
+    \b
+    Examples:
+      overt watchlist publish -d deployment.yaml
+    """
     settings = load_settings()
     configure_logging("WARNING", settings.log_format)
     world = cluster_world(deployment, settings, realtime=True, client="watchlist")

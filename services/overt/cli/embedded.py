@@ -10,6 +10,8 @@ import click
 from overt.cli.endings import require_read, stop_at_signal, writing_to
 from overt.cli.errors import UserError
 from overt.cli.outputs import RunOutputs
+from overt.cli.pages import open_pages
+from overt.cli.progress import Bar, Downloads, during, say
 from overt.demo.deployments import COMPOSED, demo_deployment, own_deployment
 from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
@@ -51,8 +53,9 @@ def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> Non
     Ctrl-C stops reading, finishes what was read, and ends. No picture of anyone is written without --annotate.
 
     \b
-    overt run deployment.yaml --out out/
-    overt run recording.yaml --no-realtime --out out/ --annotate
+    Examples:
+      overt run deployment.yaml --out out/
+      overt run recording.yaml --no-realtime --out out/ --annotate
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -90,9 +93,10 @@ def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | No
     and runs frame to alerter over it with the defaults of `overt run`.
 
     \b
-    overt demo
-    overt demo --video walk.mp4 --watchlist people/
-    overt demo --camera 0 --watchlist people/
+    Examples:
+      overt demo
+      overt demo --video walk.mp4 --watchlist people/
+      overt demo --camera 0 --watchlist people/
     """
     settings = load_settings()
     configure_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
@@ -101,14 +105,14 @@ def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | No
     if (video is not None or camera is not None) and watchlist is None:
         raise UserError("your own material needs --watchlist DIR: one subfolder, or one file-name prefix, a subject")
     pull_defaults(settings)
-    folder, progress = settings.cache / "demo", _bar("portraits and video")
+    folder, composing = settings.cache / "demo", Bar("composing the video, pictures")
     remarks: Sequence[str] = ()
     if camera is not None and watchlist is not None:
         deployment = own_deployment(f"usb:{camera}", watchlist)
     elif video is not None and watchlist is not None:
         deployment = own_deployment(str(video), watchlist)
     else:
-        deployment, remarks = demo_deployment(folder, progress, watchlist), COMPOSED
+        deployment, remarks = demo_deployment(folder, composing, watchlist, obtaining=Downloads()), COMPOSED
     run_embedded(deployment, settings, out, realtime=camera is not None, annotate=True, images=True, remarks=remarks)
 
 
@@ -132,71 +136,46 @@ def run_embedded(
         wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
     )
     health = HealthServer(metrics.registry, healthy=embedded.healthy, ready=embedded.ready)
-    _open(health, settings)
+    if settings.metrics_port:
+        open_pages(health, settings)
     cameras: Mapping[str, CameraSummary] = {}
     with writing_to(out), stop_at_signal() as stop:
         outputs.begin()
         try:
-            cameras = embedded.run(stop)
+            with during(lambda: _status(metrics, stopping=stop.is_set())):
+                cameras = embedded.run(stop)
         finally:
             health.close()
             outputs.end(cameras)
     require_read(cameras)
 
 
-def _open(health: HealthServer, settings: Settings) -> None:
-    if not settings.metrics_port:
-        return
-    try:
-        health.open(settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        where = f"{settings.metrics_host}, port {settings.metrics_port}"
-        why = f"cannot be listened on ({error.strerror}); name others, or port 0 for no metrics"
-        raise UserError(f"OVERT_METRICS_HOST and OVERT_METRICS_PORT: {where} {why}") from error
-
-
 def enrol(wiring: Wiring) -> Enrolment:
     """Enrols the watchlist's folder, saying what was refused. Raises UserError when nobody could be enrolled."""
     try:
-        enrolment = enrol_folder(wiring, _bar("enrolling"))
+        enrolment = enrol_folder(wiring, Bar("enrolling, images"))
     except WatchlistError as error:
         raise UserError(f"the watchlist cannot be used:\n  {error}", 6) from error
     for refused in enrolment.refused:
-        click.echo(f"not enrolled: {refused.image.path}: {refused.why}", err=True)
+        say(f"not enrolled: {refused.image.path}: {refused.why}")
     if not enrolment.entries:
         raise UserError("nobody could be enrolled; see the reasons above", 6)
-    click.echo(f"watchlist: {len(enrolment.entries)} images of {enrolment.subjects} subjects", err=True)
+    say(f"watchlist: {len(enrolment.entries)} images of {enrolment.subjects} subjects")
     return enrolment
+
+
+def _status(metrics: Metrics, *, stopping: bool) -> str:
+    """How far a run has come."""
+    frames, passes, alerts = (
+        round(metrics.total(f"overt_{what}_total")) for what in ("frames_read", "passes", "alerts")
+    )
+    doing = "stopping, what was read is worked off" if stopping else "running"
+    return f"{doing}: frames {frames}, passers-by {passes}, alerts {alerts}"
 
 
 def pull_defaults(settings: Settings) -> None:
     """Obtains the default models where they are not here yet."""
-    from overt.cli.models import say_progress
-
     registry = open_registry(settings)
     for card in registry.cards():
         if card.default:
-            registry.pull(card.name, say_progress)
-
-
-class _Bar:
-    """A line on standard error that says how far a long step has come; on a terminal it stays one line."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._last = -1
-
-    def __call__(self, done: int, total: int) -> None:
-        import sys
-
-        percent = 100 * done // max(total, 1)
-        if percent == self._last or (not sys.stderr.isatty() and percent % 25):
-            return
-        self._last = percent
-        end = "\r" if sys.stderr.isatty() and done < total else "\n"
-        click.echo(f"{self._what}: {done}/{total}", err=True, nl=False)
-        click.echo(end, err=True, nl=False)
-
-
-def _bar(what: str) -> _Bar:
-    return _Bar(what)
+            registry.pull(card.name, Downloads())

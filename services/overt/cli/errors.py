@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
+from overt.cli.progress import say
 from overt.frame.source import CameraError
 from overt.governance.loading import DeploymentError
 from overt.models.errors import ModelError
@@ -45,5 +44,5 @@ def reporting() -> Iterator[None]:
 
 
 def _end(error: Exception, code: int) -> None:
-    click.echo(f"overt: {error}", err=True)
+    say(f"overt: {error}")
     sys.exit(code)

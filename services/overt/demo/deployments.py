@@ -13,6 +13,7 @@ from overt.demo.scene import Progress
 from overt.demo.walk import ZONE
 from overt.governance.deployment import Deployment
 from overt.governance.listing import layout_of
+from overt.models.obtain import OnProgress, no_progress
 
 COMPOSED = (
     "The scene is composed: portraits in the public domain walk through a drawn street. It shows how Overt works, not "
@@ -26,10 +27,15 @@ _WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
 def demo_deployment(
-    folder: Path, progress: Progress | None = None, watchlist: Path | None = None, *, cast: DemoCast = DEMO
+    folder: Path,
+    progress: Progress | None = None,
+    watchlist: Path | None = None,
+    *,
+    cast: DemoCast = DEMO,
+    obtaining: OnProgress = no_progress,
 ) -> Deployment:
     """The composed walk-past and its watchlist (or another one); portraits and video are made once, in `folder`."""
-    portraits = obtain(folder / "portraits")
+    portraits = obtain(folder / "portraits", obtaining)
     scene = demo_scene(cast, portraits, folder, progress)
     listed = watchlist or _watchlist_of(cast, portraits, folder / "watchlist")
     return _deployment("demo", str(scene.video), listed, ZONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -28,8 +29,13 @@ def alert_to_dict(alert: Alert) -> dict[str, Any]:
 
 def alert_to_line(alert: Alert) -> str:
     """The alert as one line of JSON, without its end of line; `null` stands for a margin that does not exist."""
-    line = json.dumps(alert_to_dict(alert), ensure_ascii=False, allow_nan=False)
-    return line.translate(_LINE_ENDS)
+    return fields_to_line(alert_to_dict(alert))
+
+
+def fields_to_line(named: Mapping[str, Any]) -> str:
+    """Plain fields as one line of JSON, without its end of line, written as `alert_to_line` writes them."""
+    plain = {name: _plain(value) for name, value in named.items()}
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS)
 
 
 class AlertLog:

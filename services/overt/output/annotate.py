@@ -102,6 +102,12 @@ class Annotator:
         with self._changed:
             self._tape(alert.camera_id).alerts[alert.track_id] = alert
 
+    @property
+    def waiting(self) -> int:
+        """Pictures that are held and not written yet."""
+        with self._changed:
+            return sum(len(tape.held) for tape in self._tapes.values())
+
     def close(self) -> list[Path]:
         """Writes what is held and finishes the files; returns them. Raises what the writer has raised."""
         with self._changed:

@@ -59,7 +59,7 @@ def unread(cameras: Mapping[str, CameraSummary]) -> Iterator[str]:
 def damaged(metrics: Metrics, cameras: Mapping[str, CameraSummary]) -> Iterator[str]:
     """Sentences about cameras of which a part could not be read."""
     for camera_id, camera in cameras.items():
-        faulty = round(_sum(metrics, "overt_camera_faults_total", camera=camera_id))
+        faulty = round(metrics.total("overt_camera_faults_total", camera=camera_id))
         if camera.damage is not None:
             yield f"Camera {camera_id} could be read in part only: {camera.damage}."
         if faulty:
@@ -92,7 +92,7 @@ def _thresholds(wiring: Wiring) -> list[ThresholdFacts]:
 
 def _camera(metrics: Metrics, camera_id: str) -> CameraFacts:
     def count(name: str, **labels: str) -> int:
-        return round(_sum(metrics, name, camera=camera_id, **labels))
+        return round(metrics.total(name, camera=camera_id, **labels))
 
     return CameraFacts(
         camera_id=camera_id,
@@ -102,15 +102,6 @@ def _camera(metrics: Metrics, camera_id: str) -> CameraFacts:
         passes=count("overt_passes_total"),
         failures={r: count("overt_failures_to_acquire_total", reason=r.value) for r in AcquisitionFailure},
         compared=count("overt_embeddings_total"),
-    )
-
-
-def _sum(metrics: Metrics, name: str, **labels: str) -> float:
-    return sum(
-        sample.value
-        for family in metrics.registry.collect()
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
     )
 
 

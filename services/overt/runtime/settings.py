@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     transient_key_life_s: int = Field(default=30, ge=2, le=600, description="Seconds a transient key lives.")
 
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
-    metrics_port: int = Field(default=0, ge=0, le=65535, description="Their port; 0 picks a free one and logs it.")
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Their port; 0: `serve` takes a free one and logs it, `run` has none."
+    )
     threads: int = Field(default=1, ge=1, le=64, description="Threads of each model session, and of OpenCV.")
     provider: str = Field(default="CPUExecutionProvider", description="ONNX Runtime's execution provider.")
     detector_batch: int = Field(default=4, ge=1, le=64, description="Frames a detector takes at a time.")
