@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,39 @@ def test_each_service_ends_in_time_while_frames_come_and_what_it_did_is_never_do
         assert len(cluster.alerts()) == len(expected.alerts)
         assert len(cluster.passes()) == len(expected.passes)
         assert cluster.deadletters() == []
+
+
+def test_each_service_ends_in_time_while_neither_kafka_nor_redis_answers(
+    kafka_factory: Callable[..., KafkaBroker],
+    redis_server: RedisServer,
+    scenes: Scenes,
+    test_data: Path,
+    tmp_path: Path,
+) -> None:
+    broker = kafka_factory()
+    content = deployment(
+        {"c1": scenes.walk(PEOPLE[:2], seed=1)}, scenes.watchlist(PEOPLE[:2], tmp_path / "list"), loop=True
+    )
+    with Cluster(tmp_path, broker, redis_server, content, models_dir=test_data / "models") as cluster:
+        cluster.prepare()
+        cluster.start()
+        cluster.wait_alerts(1)
+        running = cluster.replicas()
+        broker.child.freeze()
+        redis_server.freeze()
+        began = time.monotonic()
+        for service in running:
+            service.child.signal(signal.SIGTERM)
+        took_s: dict[str, float] = {}
+        while len(took_s) < len(running):
+            assert time.monotonic() - began < 60, f"only {took_s} have ended"
+            took_s |= {
+                service.name: time.monotonic() - began
+                for service in running
+                if service.name not in took_s and not service.child.running
+            }
+            time.sleep(0.02)
+        redis_server.thaw()
+        broker.child.thaw()
+        print("; ".join(f"{name} {seconds:.1f} s" for name, seconds in took_s.items()))
+        assert max(took_s.values()) <= 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import threading
 import time
@@ -23,7 +25,10 @@ from overt.runtime.topics import table
 from overt.runtime.wiring import STAGES, Wiring
 from overt.runtime.world import World, partition_count
 
+_log = logging.getLogger(__name__)
+
 _STANDS_STILL_S = 60.0
+_DRAIN_S = 9.5
 
 
 @click.command()
@@ -83,11 +88,21 @@ def _serve(
         refresh=world.refresh,
     )
     open_pages(health, settings)
+    threading.Thread(target=_end_in_time, args=(service, stop), name="end-in-time", daemon=True).start()
     try:
         with watched(service, ready):
             run(stop)
     finally:
         health.close()
+
+
+def _end_in_time(service: str, stop: threading.Event) -> None:
+    """Ends the process where its drain takes too long: Kafka or Redis may hang in every one of its steps. What is not
+    committed then comes again, as after a kill, which is what a supervisor would do half a second later."""
+    stop.wait()
+    time.sleep(_DRAIN_S)
+    _log.error("%s: not drained within %.1f s; what is not committed will be done again", service, _DRAIN_S)
+    os._exit(4)
 
 
 @click.group()
