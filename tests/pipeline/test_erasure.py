@@ -20,6 +20,7 @@ import pytest
 from overt.erasure.search import Findings, Searcher
 from overt.messages import Embedding, Face, Frame, Message, WatchlistEntry
 from overt.picture import encode
+from overt.runtime.canary import Canary, plant
 from overt.runtime.cluster import open_keyring
 from overt.runtime.erasure import Verdict, examine, kept_bytes
 from overt.runtime.redis_client import connect
@@ -51,6 +52,10 @@ class Aftermath:
     cluster: Cluster
     folder: Path
     messages: Sequence[Message]
+    canary: Canary
+    """Planted while the services ran, when everybody had passed."""
+    shed: float
+    """Frames that the detector shed."""
     alerts: Sequence[dict[str, Any]]
     passes: Sequence[dict[str, Any]]
     frames: int
@@ -107,12 +112,17 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory, scenes: Scenes, test_dat
             with overheard(cluster.world) as messages:
                 cluster.start()
                 cluster.wait_done()
+            canary = plant(cluster.world, connect(redis.url))
+            cluster.wait_quiet()
+            shed = cluster.total("overt_frames_shed_total", "detector")
             (folder / "out" / "alerts.jsonl").write_text(
                 cluster.cli("alerts", "tail", "-d", cluster.file, "--until-end")
             )
             cluster.stop()
             frames = sum(scene.frames for scene in cameras.values())
-            yield Aftermath(cluster, folder, messages, cluster.alerts(), cluster.passes(), frames, content)
+            yield Aftermath(
+                cluster, folder, messages, canary, shed, cluster.alerts(), cluster.passes(), frames, content
+            )
 
 
 def test_the_run_has_seen_strangers_and_alerted_on_the_listed_only(aftermath: Aftermath) -> None:
@@ -131,11 +141,18 @@ def test_the_run_has_seen_strangers_and_alerted_on_the_listed_only(aftermath: Af
     )
 
 
+def test_a_canary_disturbs_nobody(aftermath: Aftermath) -> None:
+    """On each of two partitions its frame is shed, its crop and vector are refused: no model sees any of it."""
+    reasons = Counter((letter["stage"], letter["reason"]) for letter in aftermath.cluster.deadletters())
+    assert reasons == {("embedder", "bad_picture"): 2, ("matcher", "wrong_space"): 2}
+    assert aftermath.shed == 2
+
+
 def test_nothing_of_anybody_is_left_that_can_be_read(aftermath: Aftermath) -> None:
     """No picture and no piece of a crop, thumbnail, frame, vector or landmarks of anybody, in bytes or as text; and no
     key that still exists opens any payload of those who passed. Alerts can still be opened."""
     wait_until_keys_are_gone(aftermath)
-    known = contents(list(aftermath.messages))
+    known = contents(aftermath.messages) | aftermath.canary.known()
     verdict = aftermath.examine(aftermath.places, known, aftermath.cluster)
     assert verdict.failures() == [], (verdict.clear[:5], verdict.opened[:5], verdict.unreadable[:5])
     print(f"{len(known)} contents looked for in {verdict.places} places, {verdict.bytes_searched / 1e6:.0f} MB")
@@ -168,7 +185,7 @@ def test_with_sealing_off_the_same_search_finds_everybody(aftermath: Aftermath, 
         aftermath.folder / "control", kafka, cluster.redis, content, settings=SHORT, models_dir=Path(models)
     ) as control:
         run_unsealed(control)
-        known = contents(list(aftermath.messages))
+        known = contents(aftermath.messages)
         topics = [path for path in kafka.data_dir.iterdir() if path.name.startswith(control.world.prefix)]
         findings = Findings()
         Searcher(known, MAGIC, kept_bytes).look_into(topics, findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def overheard(world: World) -> Iterator[list[Message]]:
     assert not thread.is_alive()
 
 
-def contents(messages: list[Message], frames_apart: int = 5) -> dict[str, bytes]:
+def contents(messages: Sequence[Message], frames_apart: int = 5) -> dict[str, bytes]:
     """Every crop, thumbnail, vector, landmarks and reference image by name, and every n-th frame; small ones also in
     the forms in which they would stand in a log."""
     found: dict[str, bytes] = {}

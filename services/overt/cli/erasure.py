@@ -104,10 +104,10 @@ def _print(seeing: Control, waited_s: float, verdict: Verdict) -> None:
     click.echo(f"after {waited_s:.0f} s: {verdict.places} places, {verdict.bytes_searched / 1e6:.1f} MB searched")
     click.echo(f"pictures, contents of the canary or keys in the clear: {len(verdict.clear)}")
     _list(f"{seen.place} at byte {seen.offset}: {seen.what}" for seen in verdict.clear)
-    click.echo(f"payloads whose key's life is over, opened by any of {verdict.keys_tried} keys: {len(verdict.opened)}")
+    click.echo(f"payloads whose key's life is over, opened all the same: {len(verdict.opened)}")
     _list(f"{payload.place} at byte {payload.offset}: opened by {key}" for payload, key in verdict.opened)
-    click.echo(f"  passers-by's that no key opens: {verdict.transient_erased}")
-    click.echo(f"  alerts' and watchlist's that no key opens: {verdict.durable_erased}")
+    click.echo(f"  passers-by's that none of the {verdict.keys_tried} keys there are opens: {verdict.transient_erased}")
+    click.echo(f"  alerts' and watchlist's that none of them opens: {verdict.durable_erased}")
     click.echo(f"payloads whose key lives, passers-by's: {verdict.transient_alive}")
     click.echo(f"payloads whose key lives, alerts' and watchlist's: {verdict.durable_alive}")
     if verdict.durable_unjudged:
