@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,7 @@ def adjudicate(alert_id: str, verdict: str, deployment: Deployment, by: str, not
     """
     world = cluster_world(deployment, load_settings(), realtime=True, client="adjudicate")
     assert world.peek is not None
-    known = {world.peek(record)["alert_id"] for record in world.log.read(world.topic("alerts"))}
-    if alert_id not in known:
+    if not is_on(world.log.read(world.topic("alerts")), world.peek, alert_id):
         raise UserError(f"no alert {alert_id} is on the topic: it never was, or its retention is over")
     judgement = Adjudication(
         adjudication_id=str(uuid.uuid4()),
@@ -108,6 +108,15 @@ def adjudicate(alert_id: str, verdict: str, deployment: Deployment, by: str, not
     sink.flush(10.0)
     sink.close()
     click.echo(f"{alert_id}: {verdict}, by {by}")
+
+
+def is_on(alerts: Iterable[Record], peek: Callable[[Record], dict[str, Any]], alert_id: str) -> bool:
+    """Whether the alert is among the records; what is no alert, as a broken subscriber may leave it, is passed over."""
+    for record in alerts:
+        with suppress(Undecodable):
+            if peek(record)["alert_id"] == alert_id:
+                return True
+    return False
 
 
 def _follow(world: World, *, from_start: bool, until_end: bool) -> Iterator[Record]:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from overt.cli import progress
 from overt.messages import Alert, Authority, Sightings
 from overt.output.alerts_jsonl import AlertLog
 from overt.output.annotate import Annotator
-from overt.output.report import write_report
+from overt.output.report import MOST_SHOWN, write_report
 from overt.output.webm import VideoError
 from overt.output.wording import KIND, clock
+from overt.picture import Picture
 from overt.runtime.enrolment import Enrolment
 from overt.runtime.frame_rules import CameraSummary
 from overt.runtime.report_facts import damaged, gather, unread
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 
+_NO_PICTURE = Picture(encoded=b"")
+
 
 class RunOutputs:
     """Begins with `begin`, is told of alerts and sightings, and finishes its files with `end`.
 
     images: whether the report shows alerted people beside their reference images; nobody else's picture is written.
+    No more pictures are held than it shows, however long the run.
     remarks: sentences that the report's reader must know.
     """
 
@@ -48,6 +53,9 @@ class RunOutputs:
         title = f"{deployment.deployment_id} {deployment.signature.value}"
         self._annotator = _annotator(out, title, realtime=realtime) if annotate else None
         self._alerts: dict[str, Alert] = {}
+        """All, without their pictures."""
+        self._pictured: dict[str, Alert] = {}
+        """The first that the report shows, by capture time."""
         self._began_us = 0
         self._unread = False
 
@@ -73,9 +81,12 @@ class RunOutputs:
         """Prints an alert and appends it to alerts.jsonl; a repeated one is passed over."""
         if alert.alert_id in self._alerts:
             return
-        self._alerts[alert.alert_id] = alert
+        bare = replace(alert, probe_image=_NO_PICTURE, context=None)
+        self._alerts[alert.alert_id] = bare
+        if self._images:
+            self._hold(alert)
         if self._annotator:
-            self._annotator.alert(alert)
+            self._annotator.alert(bare)
         margin = "" if alert.margin is None else f", margin {alert.margin:.3f}"
         self._show(
             f"{clock(alert.captured_at_us)}  {alert.camera_id}  {alert.subject_id}  {alert.category}"
@@ -91,11 +102,11 @@ class RunOutputs:
         """
         self._log.close()
         videos, failure = self._videos()
-        damages = list(damaged(self._wiring.metrics, cameras))
+        damages = [*damaged(self._wiring.metrics, cameras), *self._left_out()]
         facts = gather(
             self._wiring,
             self._enrolment,
-            list(self._alerts.values()),
+            [self._pictured.get(alert_id, bare) for alert_id, bare in self._alerts.items()],
             began_us=self._began_us,
             realtime=self._realtime,
             images=self._images,
@@ -113,6 +124,20 @@ class RunOutputs:
         progress.say(f"report: {report}")
         if failure is not None:
             raise failure
+
+    def _hold(self, alert: Alert) -> None:
+        self._pictured[alert.alert_id] = alert
+        if len(self._pictured) > MOST_SHOWN:
+            last = max(self._pictured.values(), key=lambda held: (held.captured_at_us, held.alert_id))
+            del self._pictured[last.alert_id]
+
+    def _left_out(self) -> list[str]:
+        """A sentence on what is not in the videos."""
+        left_out = self._annotator.skipped if self._annotator else 0
+        if not left_out:
+            return []
+        many = "1 picture is" if left_out == 1 else f"{left_out} pictures are"
+        return [f"{many} not in the videos: this machine could not write them fast enough. Alerts are not affected."]
 
     def _show(self, line: str) -> None:
         """A run whose reader has gone goes on: alerts stand in the file."""
