@@ -74,11 +74,7 @@ def verify(deployment: Deployment, folders: tuple[Path, ...], until_gone_s: floa
         slot_s=settings.transient_key_slot_s,
         life_s=life_s,
     )
-    failures = verdict.failures()
-    if not seeing.passed:
-        failures.append("the search is blind: name the folders in which this deployment's brokers keep their data")
-    if not refused(world, canary):
-        failures.append("the process that sealed the canary can still open it")
+    failures = verdict.failures() + _blind(seeing, forgotten=refused(world, canary))
     gone_s = None
     if until_gone_s:
         gone_s = seconds_on_disk(canary, folders, until_gone_s, lambda text: click.echo(text, err=True))
@@ -90,10 +86,20 @@ def verify(deployment: Deployment, folders: tuple[Path, ...], until_gone_s: floa
         if until_gone_s:
             gone = "is still there" if gone_s is None else f"was gone after {gone_s:.0f} s"
             click.echo(f"the canary's ciphertext on disk {gone}")
+        if not failures:
+            click.echo("erasure is proven for what was searched")
     if failures:
         raise UserError("erasure is NOT proven: " + "; ".join(failures), 7)
-    if not as_json:
-        click.echo("erasure is proven for what was searched")
+
+
+def _blind(seeing: Control, *, forgotten: bool) -> list[str]:
+    """Why the canary proves nothing; empty when it does."""
+    failures = []
+    if not seeing.passed:
+        failures.append("the search is blind: name the folders in which this deployment's brokers keep their data")
+    if not forgotten:
+        failures.append("the process that sealed the canary can still open it")
+    return failures
 
 
 def _print(seeing: Control, waited_s: float, verdict: Verdict) -> None:
