@@ -55,8 +55,8 @@ class Detections:
 
     def enlarged(self, by_x: float, by_y: float) -> Detections:
         """The same faces in an image whose sides are longer by these factors."""
-        by = np.array([by_x, by_y], np.float32)
-        return Detections(self.xyxy * np.tile(by, 2), self.scores, self.landmarks * by)
+        by = np.array([by_x, by_y, by_x, by_y], np.float32)
+        return Detections(self.xyxy * by, self.scores, self.landmarks * by[:2])
 
 
 class Detector(Protocol):
@@ -85,14 +85,15 @@ def select(xyxy: Numbers, scores: Numbers, landmarks: Numbers, width: int, heigh
     """
     best = np.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
     xyxy, scores, landmarks = xyxy[best], scores[best], landmarks[best]
-    xyxy = np.clip(xyxy, 0, [width, height, width, height]).astype(np.float32)  # NaN stays NaN, infinity does not
+    # NaN stays NaN, infinity does not. (np.clip does the same and takes four times as long for so few numbers.)
+    xyxy = np.minimum(np.maximum(xyxy, 0), [width, height, width, height]).astype(np.float32)
     sides = xyxy[:, 2:] - xyxy[:, :2]
     whole = np.isfinite(landmarks).all((1, 2)) & np.isfinite(scores) & (sides > 0).all(1)
     if not whole.all():
         xyxy, sides, scores, landmarks = xyxy[whole], sides[whole], scores[whole], landmarks[whole]
     boxes = np.concatenate([xyxy[:, :2], sides], 1).tolist()
     kept = np.asarray(cv2.dnn.NMSBoxes(boxes, scores.tolist(), 0.0, _OVERLAP), np.intp).ravel()[:MOST_FACES]
-    scores = np.clip(scores[kept], 0, 1)
+    scores = np.minimum(np.maximum(scores[kept], 0), 1)
     return Detections(*(np.ascontiguousarray(column, np.float32) for column in (xyxy[kept], scores, landmarks[kept])))
 
 

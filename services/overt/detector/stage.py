@@ -92,7 +92,7 @@ class DetectorStage:
         """1 detect, 2 associate, 3 continue and begin tracks, 4 choose faces."""
         found = self._locator.locate(bgr)
         tracks = list(state.tracks)
-        on_camera = found.xyxy + np.tile(np.array([frame.left, frame.top], np.float32), 2)
+        on_camera = found.xyxy + np.array([frame.left, frame.top, frame.left, frame.top], np.float32)
         sure = found.scores >= self._locator.sure_score
         pairs, beginning = associate(tracks, state.clock_us, on_camera, sure, self._tracking)
         owners = {d: t for t, d in pairs}

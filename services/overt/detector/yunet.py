@@ -32,7 +32,7 @@ class YuNet:
         height, width = bgr.shape[:2]
         tensor = to_input(self._card, bgr[None])
         outputs = self._infer(tensor)
-        scores = np.sqrt(np.clip(_all(outputs, "cls")[:, 0], 0, 1) * np.clip(_all(outputs, "obj")[:, 0], 0, 1))
+        scores = np.sqrt(_share(_all(outputs, "cls")[:, 0]) * _share(_all(outputs, "obj")[:, 0]))
         found = np.nonzero(scores >= floor)[0]  # NaN is not
         if not len(found):
             return no_faces()
@@ -43,6 +43,11 @@ class YuNet:
         points = _all(outputs, "kps")[found].reshape(-1, 5, 2) * stride[:, None] + corner[:, None]
         xyxy = np.concatenate([centre - half, centre + half], 1)
         return select(xyxy, scores[found], points, width, height)
+
+
+def _share(scores: Floats) -> Floats:
+    """Within 0 and 1; NaN stays NaN."""
+    return np.minimum(np.maximum(scores, 0), 1)
 
 
 def _all(outputs: Mapping[str, Floats], kind: str) -> Floats:
