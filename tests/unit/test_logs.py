@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from overt.cli.errors import reporting
 from overt.runtime.logs import configure_logging
 
 SECRET = "0.1234, 0.5678"
@@ -133,3 +134,45 @@ def test_configuring_twice_does_not_say_everything_twice(capsys: pytest.CaptureF
     configure_logging("INFO", "json")
     _log.info("once")
     assert len(entries(capsys)) == 1
+
+
+def ending(error: BaseException) -> int:
+    """The exit code with which the command line ends on an error."""
+    with pytest.raises(SystemExit) as ended, reporting():
+        raise error
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def failed() -> Exception:
+    """A run that has ended because of a stage."""
+    try:
+        try:
+            fail()
+        except ValueError as error:
+            raise RuntimeError("embedder has stopped") from error
+    except RuntimeError as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize("form", ["text", "json", None])
+def test_an_error_that_nobody_expected_is_told_by_kind_and_place(
+    form: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the command has not come as far as to configure its logs; and of a chain, where it began."""
+    logging.getLogger().handlers = []  # the test runner's own
+    if form:
+        configure_logging("INFO", form)
+    assert ending(failed()) == 1
+    said = "\n".join(lines(capsys))
+    assert "ValueError" in said
+    assert "test_logs.py" in said
+    assert SECRET not in said
+    assert (form == "json") == said.startswith("{")
+
+
+def test_who_debugs_is_shown_all_of_it() -> None:
+    configure_logging("DEBUG", "text")
+    with pytest.raises(RuntimeError), reporting():
+        raise failed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from overt.runtime.avro import SchemaError
 from overt.runtime.deployment_key import DeploymentKeyError
 from overt.runtime.kafka import KafkaConfigError
 from overt.runtime.keyring_format import KeyringError
+from overt.runtime.logs import configure_logging
 from overt.runtime.settings import SettingsError
+
+_log = logging.getLogger(__name__)
 
 
 class UserError(Exception):
@@ -41,6 +45,21 @@ def reporting() -> Iterator[None]:
         _end(error, error.code)
     except Unavailable as error:
         _end(error, 4)
+    except Exception as error:  # ours to solve
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        _end_as_ours(error)
+
+
+def _end_as_ours(error: BaseException) -> None:
+    """Tells the kind and the place of what went wrong. The text of an exception that nobody expected may quote what was
+    in hand, such as a vector, and the log of a service is kept."""
+    if not logging.getLogger().handlers:
+        configure_logging("WARNING", "text")
+    while error.__cause__ is not None:
+        error = error.__cause__
+    _log.critical("an error in Overt itself; with OVERT_LOG_LEVEL=DEBUG all of it is shown", exc_info=error)
+    sys.exit(1)
 
 
 def _end(error: Exception, code: int) -> None:

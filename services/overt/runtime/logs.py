@@ -22,7 +22,7 @@ class _Discreet(logging.Formatter):
         return line
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  # the base class names it so
-        return f"{ei[0].__name__} at {_where(ei[2])}"
+        return f"{ei[0].__name__} at {where(ei[2])}"
 
 
 class _JsonFormatter(_Discreet):
@@ -35,11 +35,12 @@ class _JsonFormatter(_Discreet):
         }
         if record.exc_info and record.exc_info[0] is not None:
             entry["exception"] = record.exc_info[0].__name__
-            entry["at"] = _where(record.exc_info[2])
+            entry["at"] = where(record.exc_info[2])
         return json.dumps(entry, ensure_ascii=False)
 
 
-def _where(trace: TracebackType | None) -> str:
+def where(trace: TracebackType | None) -> str:
+    """The last four places of a traceback, the innermost first."""
     frames = traceback.extract_tb(trace)[-4:]
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
 

@@ -7,7 +7,6 @@ is put back finds everything as it was before.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from overt.messages import Cause
 from overt.ports import Fenced, Reason, Reject, Saved, Stage, State, StatefulStage, Unavailable, Undecodable
 from overt.runtime.codec import StateCodec
+from overt.runtime.logs import where
 
 _log = logging.getLogger(__name__)
 
@@ -228,6 +228,4 @@ class StatefulRunner(Generic[S]):
 
 def say_failure(service: str, error: Exception) -> None:
     """Logs where a stage failed. Never the exception's text: it may quote values."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    where = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
-    _log.error("%s: %s at %s", service, type(error).__name__, where)
+    _log.error("%s: %s at %s", service, type(error).__name__, where(error.__traceback__))
