@@ -42,7 +42,12 @@ else
   export PIP_DISABLE_PIP_VERSION_CHECK=1
   "$venv/bin/python" -m pip install --quiet 'uv>=0.9'
   "$venv/bin/uv" export "${wanted[@]}" >/dev/null
-  install=("$venv/bin/python" -m pip install)
+  # uv is several times faster, but knows nothing of what pip was told of mirrors and proxies.
+  if "$venv/bin/python" -m pip config list | grep -qE 'index|find-links|proxy|trusted-host|client-cert'; then
+    install=("$venv/bin/python" -m pip install)
+  else
+    install=("$venv/bin/uv" pip install --python "$venv/bin/python")
+  fi
 fi
 [ -t 2 ] || install+=(--quiet) # on a terminal they show how far they are
 echo "installing $(grep -c == "$requirements") packages into $venv" >&2
