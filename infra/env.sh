@@ -32,7 +32,7 @@ if command -v uv >/dev/null; then
   [ -x "$venv/bin/python" ] || uv venv --quiet --python "$python" "$venv"
   uv export "${wanted[@]}" >/dev/null
   install=(uv pip install --python "$venv/bin/python")
-  # `overt models pull` obtains files with pip
+  # `overt models pull` obtains files with pip.
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "${install[@]}" --quiet pip
 else
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv "$venv" || {
@@ -42,8 +42,8 @@ else
   export PIP_DISABLE_PIP_VERSION_CHECK=1
   "$venv/bin/python" -m pip install --quiet 'uv>=0.9'
   "$venv/bin/uv" export "${wanted[@]}" >/dev/null
-  # uv is several times faster, but knows nothing of what pip was told of mirrors and proxies.
-  if "$venv/bin/python" -m pip config list | grep -qE 'index|find-links|proxy|trusted-host|client-cert'; then
+  # uv is several times faster, but knows nothing of what pip was told of mirrors, proxies and certificates.
+  if "$venv/bin/python" -m pip config list | grep -qE 'index|find-links|proxy|trusted-host|cert'; then
     install=("$venv/bin/python" -m pip install)
   else
     install=("$venv/bin/uv" pip install --python "$venv/bin/python")
