@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from overt.picture import encode
 from overt.ports import Unavailable
@@ -15,7 +16,7 @@ from overt.runtime.frame_leases import LeaseKeeper
 from overt.runtime.frame_rules import CameraPlan, FrameRules
 from overt.runtime.frame_service import FrameService
 from overt.runtime.lease import MemoryLeases
-from tests.support.frame_site import STARTED_US, WHOLE, Site, run_beside_detector
+from tests.support.frame_site import STARTED_US, WHOLE, Site, run_beside_detector, wait_for
 
 
 class AwayLater(MemoryLeases):
@@ -100,3 +101,20 @@ def test_a_lease_that_is_lost_while_its_camera_is_begun_ends_nothing(tmp_path: P
     summary = run_beside_detector(service, site)
     assert summary["north"].failure is None
     assert [frame.frame_seq for frame in site.frames() if not frame.end] == list(range(5))
+
+
+class Broken(MemoryLeases):
+    """Leases of which a renewal fails as nobody expects."""
+
+    def renew(self, camera_id: str, epoch: int) -> bool:
+        raise KeyError(camera_id)
+
+
+def test_a_fault_of_ours_while_renewing_ends_the_service_loudly() -> None:
+    """The thread that renews would else be gone, and each camera be lost and begun anew every few seconds."""
+    keeper = LeaseKeeper(Broken(), most=None, renew_s=0.0, acquire_s=0.0, monotonic=time.monotonic)
+    assert keeper.acquire(["c"]) == ["c"]
+    keeper.start(lambda: True)
+    with pytest.raises(KeyError):
+        wait_for(lambda: bool(keeper.lost()))
+    keeper.stop()

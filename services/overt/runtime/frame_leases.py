@@ -48,6 +48,7 @@ class LeaseKeeper:
         self._acquire_at_s: dict[str, float] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._fault: Exception | None = None
         self.failing = False
 
     def start(self, alive: Callable[[], bool]) -> None:
@@ -77,7 +78,10 @@ class LeaseKeeper:
         return held is not None and self._leases.held(camera_id, held.epoch)
 
     def lost(self) -> Sequence[str]:
-        """Cameras whose lease has ended against our will since this was last asked: stop them at once."""
+        """Cameras whose lease has ended against our will since this was last asked: stop them at once. Raises what has
+        ended the thread that renews."""
+        if self._fault is not None:
+            raise self._fault
         for camera_id, epoch in self.epochs.items():
             if not self._leases.held(camera_id, epoch):
                 self._lose(camera_id, epoch)
@@ -148,9 +152,12 @@ class LeaseKeeper:
                     held.renew_at_s = now_s + self._renew_s
 
     def _run(self, alive: Callable[[], bool]) -> None:
-        while not self._stopped.wait(_LOOK_S):
-            if alive():
-                self.renew()
+        try:
+            while not self._stopped.wait(_LOOK_S):
+                if alive():
+                    self.renew()
+        except Exception as error:  # handed to the loop: else every camera would be lost again and again, unexplained
+            self._fault = error
 
     def _lose(self, camera_id: str, epoch: int) -> None:
         with self._lock:
