@@ -48,6 +48,7 @@ need "Java 17+" has_new_java default-jre-headless
 need Maven "command -v mvn" maven
 
 # Once for a machine, here rather than inside the first test's time limit.
+echo "test-deps: Apache Kafka (fetched the first time, tried out each time)"
 if ! "$python" -m tests.support.kafka_broker >"$log" 2>&1; then
     missing+=("Apache Kafka: $(tail -n 1 "$log")")
 fi
