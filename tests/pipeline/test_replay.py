@@ -16,7 +16,14 @@ from tests.support.kafka_broker import KafkaBroker
 from tests.support.process import Service
 from tests.support.redis_server import RedisServer
 from tests.support.scenes import PEOPLE, Scenes
-from tests.support.tampering import back_to_the_beginning, every_record_twice, forget_states, keep_for_ever, make_anew
+from tests.support.tampering import (
+    back_to_the_beginning,
+    every_record_twice,
+    forget_states,
+    keep_for_ever,
+    make_anew,
+    states,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +45,7 @@ def make(kafka: KafkaBroker, redis_server: RedisServer, scenes: Scenes, test_dat
             redis_server,
             deployment(shown, listed),
             models_dir=test_data / "models",
-            settings={"transient_key_life_s": "600"},
+            settings={"transient_key_life_s": "600", "unconsumed_frames": "16"},
         ).prepare()
 
     return made
@@ -128,9 +135,12 @@ def _sleep_through(cluster: Cluster, service: str, until: Callable[[], float]) -
     sleeper.freeze()
     cluster.add(service)
     took_s = until() + cluster.wait_quiet()
+    before = states(cluster)
     sleeper.thaw()
     sleeper.child.wait_until(lambda: _noticed(sleeper) > 0, 60, what="aware that it was succeeded")
     sleeper.wait_ready()
+    assert before
+    assert states(cluster) == before, "the sleeper has overwritten what its successor knows"
     fenced = sleeper.scrape().total("overt_fenced_total")
     print(
         f"{service}: succeeded and everything worked off in {took_s:.1f} s; state refused to the sleeper {fenced:.0f}"

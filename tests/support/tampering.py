@@ -106,6 +106,12 @@ def make_anew(cluster: Cluster, topic: str) -> None:
         raise AssertionError(f"{name} was not made again: {error}") from error
 
 
+def states(cluster: Cluster) -> dict[bytes, dict[bytes, bytes]]:
+    """What Redis holds of the services' knowledge of cameras: causes and payloads."""
+    with cluster.redis.client() as client:
+        return {name: client.hgetall(name) for name in client.scan_iter("overt:*:state:*")}
+
+
 def forget_states(cluster: Cluster) -> int:
     """Deletes from Redis what the services know of the cameras, and nothing else; how many states those were."""
     with cluster.redis.client() as client:
