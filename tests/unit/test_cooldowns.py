@@ -15,7 +15,8 @@ from overt.messages import Alert, Authority, Match
 from overt.ports import Record
 from overt.runtime.avro import AvroFormat, LocalRegistry
 from overt.runtime.cooldowns import CooldownHistory
-from overt.runtime.memory import MemoryBus, MemoryLog
+from overt.runtime.memory import MemoryBus
+from overt.runtime.memory_log import MemoryLog
 from tests.support import messages as make
 from tests.support.messages import SCHEMAS, plain
 

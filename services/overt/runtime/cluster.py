@@ -47,7 +47,35 @@ def cluster_world(
     """
     kafka = kafka_settings(settings, client)
     redis = connect_redis(settings)
-    keyring = open_keyring(deployment, settings) if settings.keyring_file else None
+    vault = _vault(deployment, settings, redis)
+    keys = _Keys(vault, metrics)
+    prefix = settings.topic_prefix
+    avro = _format(settings)
+    codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png")
+    # In real time only frames are shed, so only the detector's backlog is a reason to drop one.
+    backlogs = [
+        KafkaBacklog(kafka, f"{prefix}{topic}", f"{prefix}{deployment.deployment_id}.{service}")
+        for topic, service in SEALED_ON_THE_WAY[: 1 if realtime else None]
+    ]
+
+    return World(
+        deployment=deployment,
+        prefix=prefix,
+        source=lambda group: KafkaSource(kafka, group),
+        sink=lambda: KafkaSink(kafka),
+        log=KafkaLog(kafka),
+        frames_waiting=Slowest(backlogs),
+        codec=codec,
+        leases=RedisLeases(redis, deployment.deployment_id, str(uuid.uuid4()), run=prefix),
+        store=RedisState(redis, deployment.deployment_id, run=prefix),
+        state_codec=StateCodec(avro),
+        peek=codec.peek,
+        refresh=keys.refresh,
+        chores=keys.chores,
+    )
+
+
+def _vault(deployment: Deployment, settings: Settings, redis: Client) -> SealingVault:
     transient = RedisTransientKeys(
         redis,
         deployment.deployment_id,
@@ -55,51 +83,31 @@ def cluster_world(
         slot_s=settings.transient_key_slot_s,
         life_s=settings.transient_key_life_s,
     )
-    vault = SealingVault(
-        deployment.deployment_id,
-        transient,
-        keyring,
-        alert_retention_us=round(deployment.retention.alerts_hours * 3600e6),
-    )
-    prefix = settings.topic_prefix
-    avro = _format(settings)
-    codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png")
-    log = KafkaLog(kafka)
-    # In real time only frames are shed, so only the detector's backlog is a reason to drop one.
-    backlogs = [
-        KafkaBacklog(kafka, f"{prefix}{topic}", f"{prefix}{deployment.deployment_id}.{service}")
-        for topic, service in SEALED_ON_THE_WAY[: 1 if realtime else None]
-    ]
+    keyring = open_keyring(deployment, settings) if settings.keyring_file else None
+    retention_us = round(deployment.retention.alerts_hours * _HOUR_MS) * 1000
+    return SealingVault(deployment.deployment_id, transient, keyring, alert_retention_us=retention_us)
 
-    def refresh() -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What is told of keys and done about them while a service runs."""
+
+    vault: SealingVault
+    metrics: Metrics | None
+
+    def refresh(self) -> None:
         """Brings the gauges of keys up to date, when they are asked for."""
-        if metrics is not None:
-            metrics.keys_alive.set(vault.keys_alive())
-            metrics.oldest_key_age_seconds.set(vault.oldest_key_age_s() or 0.0)
+        if self.metrics is not None:
+            self.metrics.keys_alive.set(self.vault.keys_alive())
+            self.metrics.oldest_key_age_seconds.set(self.vault.oldest_key_age_s() or 0.0)
             with suppress(Unavailable):
-                metrics.durable_keys.set(vault.durable_keys())
+                self.metrics.durable_keys.set(self.vault.durable_keys())
 
-    def chores() -> None:
+    def chores(self) -> None:
         """Gives up transient keys whose life is over, and destroys those of alert images whose retention is."""
-        vault.keys_alive()
+        self.vault.keys_alive()
         with suppress(Unavailable):  # an unusable keyring shows where it is needed
-            vault.sweep()
-
-    return World(
-        deployment=deployment,
-        prefix=prefix,
-        source=lambda group: KafkaSource(kafka, group),
-        sink=lambda: KafkaSink(kafka),
-        log=log,
-        frames_waiting=Slowest(backlogs),
-        codec=codec,
-        leases=RedisLeases(redis, deployment.deployment_id, str(uuid.uuid4()), run=prefix),
-        store=RedisState(redis, deployment.deployment_id, run=prefix),
-        state_codec=StateCodec(avro),
-        peek=codec.peek,
-        refresh=refresh,
-        chores=chores,
-    )
+            self.vault.sweep()
 
 
 def _format(settings: Settings) -> AvroFormat:

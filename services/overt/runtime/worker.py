@@ -43,6 +43,7 @@ from overt.ports import (
 from overt.runtime.limit import RejectLimit, RejectWindow
 from overt.runtime.metrics import Metrics
 from overt.runtime.runners import Runner
+from overt.runtime.tally import Tally
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +88,6 @@ class Plan:
 class _Batch:
     """A polled batch after step 2: what goes on to the stage, and what is rejected already."""
 
-    records: Sequence[Record]
     kept: list[int] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Worker:
         self._source = source
         self._sink = sink
         self._codec = codec
-        self._metrics = metrics
+        self._tally = Tally(plan.service, metrics, clock, realtime=plan.realtime)
         self._clock = clock
         self._stamp = stamp
         self._observe = observe
@@ -170,7 +170,7 @@ class Worker:
             self._put_back(records, str(error))
             return 0
         except Fenced:
-            self._metrics.fenced.labels(self._plan.service).inc()
+            self._tally.fenced()
             self._source.rewind(records)
             return 0
         finally:
@@ -189,7 +189,9 @@ class Worker:
         self._sink.flush(self._plan.flush_s)  # 5
         self._runner.keep()  # 6
         self._source.commit(records)  # 7
-        self._count(batch, outputs, outcome.repeats, rejects, took)
+        self._tally.worked_off(len(records), outcome.repeats, took)
+        self._tally.became(batch.messages, outputs, rejects)
+        self._weigh(records, rejects)
 
     def ready(self) -> bool:
         """Whether the service is in its group, sees its world and knows its watchlist."""
@@ -198,7 +200,7 @@ class Worker:
     # Its steps
 
     def _decode(self, records: Sequence[Record]) -> _Batch:
-        batch = _Batch(records)
+        batch = _Batch()
         for index, record in enumerate(records):
             try:
                 message = self._codec.decode(record)
@@ -220,10 +222,8 @@ class Worker:
             return False
         if message.deadline_us is None:
             return False
-        self._metrics.arrived(message, record.timestamp_us)
         late = self._clock() > message.deadline_us
-        if late:
-            self._metrics.frames_shed.labels(message.camera_id).inc()
+        self._tally.arrived(message, record.timestamp_us, late=late)
         return late
 
     def _produce(self, outputs: Sequence[Any], rejects: Sequence[Reject], records: Sequence[Record]) -> None:
@@ -247,7 +247,7 @@ class Worker:
 
     def _put_back(self, records: Sequence[Record], why: str) -> None:
         self._failures = min(self._failures + 1, 8)
-        self._metrics.unavailable.labels(self._plan.service).inc()
+        self._tally.put_back()
         if self._failures == 1:
             _log.warning("%s: waiting: %s", self._plan.service, why)
         self._source.rewind(records)
@@ -257,31 +257,14 @@ class Worker:
             _log.info("%s: goes on", self._plan.service)
         self._failures = 0
 
-    # What it tells
+    # The limit on rejects
 
-    def _count(
-        self, batch: _Batch, outputs: Sequence[Any], repeats: int, rejects: Sequence[Reject], took_s: float
-    ) -> None:
-        service, now_s = self._plan.service, time.monotonic()
-        now_us = self._clock() if self._plan.realtime else None
-        metrics = self._metrics
-        metrics.records.labels(service).inc(len(batch.records))
-        metrics.repeats.labels(service).inc(repeats)
-        metrics.batch_seconds.labels(service).observe(took_s)
-        metrics.batch_size.labels(service).observe(len(batch.records))
-        for message in batch.messages:
-            captured_at_us = getattr(message, "captured_at_us", None)
-            if captured_at_us is not None and now_us is not None:
-                metrics.capture_to_stage_seconds.labels(service).observe(max(0.0, (now_us - captured_at_us) / 1e6))
-        for output in outputs:
-            if not isinstance(output, Sightings):
-                metrics.produced(output, now_us)
-        why = {reject.index: reject.reason for reject in rejects}
-        for reason in why.values():
-            metrics.rejects.labels(service, reason.value).inc()
-        for index, record in enumerate(batch.records):
-            harmful = index in why and why[index] not in HARMLESS
-            self._limit((record.topic, record.partition), harmful, now_s)
+    def _weigh(self, records: Sequence[Record], rejects: Sequence[Reject]) -> None:
+        """Notes for each partition what was rejected of it; one that passes the limit rests."""
+        now_s = time.monotonic()
+        harmful = {reject.index for reject in rejects if reject.reason not in HARMLESS}
+        for index, record in enumerate(records):
+            self._limit((record.topic, record.partition), index in harmful, now_s)
 
     def _limit(self, partition: TopicPartition, rejected: bool, now_s: float) -> None:
         if self._window.note(partition, rejected, now_s):
@@ -294,7 +277,7 @@ class Worker:
                 self._plan.limit.rest_s,
             )
             self._source.pause(partition)
-            self._metrics.partition_paused.labels(self._plan.service, topic, str(number)).set(1)
+            self._tally.rests(partition, True)
 
     def _look_around(self) -> None:
         """Ends rests that are over; once a second tells the lag and does the process's chores."""
@@ -302,13 +285,11 @@ class Worker:
         for partition in self._window.rested(now_s):
             if partition in self._assigned:
                 self._source.resume(partition)
-            self._metrics.partition_paused.labels(self._plan.service, partition[0], str(partition[1])).set(0)
+            self._tally.rests(partition, False)
         if now_s - self._looked_at_s >= _EVERY_S:
             self._looked_at_s = now_s
             self._chores()
-            for (topic, number), lag in self._source.lag().items():
-                self._metrics.consumer_lag.labels(self._plan.service, topic, str(number)).set(lag)
-            self._metrics.ready.labels(self._plan.service).set(self.ready())
+            self._tally.stands(self._source.lag(), ready=self.ready())
 
     # What the source tells (overt.ports.Rebalance)
 
@@ -329,7 +310,6 @@ class Worker:
     def _leave(self, partitions: Sequence[TopicPartition]) -> None:
         self._assigned.difference_update(partitions)
         self._runner.forget()
-        for topic, number in partitions:
-            self._window.forget((topic, number))
-            self._metrics.partition_paused.labels(self._plan.service, topic, str(number)).set(0)
-            self._metrics.consumer_lag.labels(self._plan.service, topic, str(number)).set(0)
+        for partition in partitions:
+            self._window.forget(partition)
+            self._tally.left(partition)
