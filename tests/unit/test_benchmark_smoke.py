@@ -21,10 +21,10 @@ def test_the_benchmark_prints_costs_ratios_shares_and_the_people_found(scenes: S
     """Whatever the times are: the same person is found by pipeline and naive loop, and the shares add up."""
     for model in ("centerface", "dlib-resnet-v1"):
         real_model(model)
-    scene = scenes.walk([PERSON], seconds=1.6)
-    arguments = ["--video", scene.video, "--watchlist", scenes.watchlist([PERSON], tmp_path / "list")]
+    scene = scenes.walk([PERSON], size=(320, 180), near_px=108.0, seconds=1.2)
+    arguments: list[str | Path] = ["--video", scene.video, "--watchlist", scenes.watchlist([PERSON], tmp_path / "list")]
     done = subprocess.run(
-        [sys.executable, REPOSITORY / "benchmarks" / "pipeline.py", *arguments, "--runs", "1", "--live", "2"],
+        [sys.executable, REPOSITORY / "benchmarks" / "pipeline.py", *arguments, "--runs", "1", "--live", "1"],
         env=environment(),
         capture_output=True,
         text=True,
