@@ -89,7 +89,7 @@ class RunOutputs:
             self._annotator.alert(bare)
         margin = "" if alert.margin is None else f", margin {alert.margin:.3f}"
         self._show(
-            f"{clock(alert.captured_at_us)}  {alert.camera_id}  {alert.subject_id}  {alert.category}"
+            f"{clock(alert.captured_at_us)}Z  {alert.camera_id}  {alert.subject_id}  {alert.category}"
             f"  {KIND[alert.kind]}  similarity {alert.similarity:.3f} (threshold {alert.threshold:.3f}{margin})"
             f"  {alert.authority.value}"
         )

@@ -1,4 +1,7 @@
-"""The embedder: faces in, probes out, one model call for a batch."""
+"""The embedder: faces in, probes out, one model call for a batch.
+
+Refused on purpose: reading anything else from a live face, such as an emotion, an age or an ethnicity.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The matcher: probes in, matches out; a probe below every threshold ends here and leaves nothing."""
+"""The matcher: probes in, matches out; a probe below every threshold ends here and leaves nothing.
+
+Refused on purpose: comparing probes with each other or keeping them, which would find strangers again on another camera
+or another day. A probe meets the watchlist only.
+"""
 
 from __future__ import annotations
 

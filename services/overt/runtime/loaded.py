@@ -48,6 +48,9 @@ class LoadedModels:
 
         A single match then needs the card's default false match rate; a match that others of its track must confirm
         needs the next laxer one, a tenth as strict with the cards that come with the package.
+
+        Refused on purpose: lowering a threshold by anything else, such as a quiet hour or a missed face. Whoever wants
+        another one writes it into the deployment file, and alerts and the report show it.
         """
         points = self.embedder.match
         cosines = [point.cosine for point in points.points]
