@@ -5,6 +5,9 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
+import struct
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from overt.ports import Unavailable
+from overt.runtime import health
 from overt.runtime.health import HealthServer
 from overt.runtime.metrics import Metrics
 
@@ -158,3 +162,34 @@ def test_after_closing_nobody_answers_and_closing_twice_is_fine() -> None:
     server.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_who_asks_and_goes_away_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    """A scraper that times out does so again and again; a service's log is for what its operator can mend."""
+    service, asked, answering = Service(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        asked.set()
+        assert answering.wait(30)
+
+    service.refresh = slow  # type: ignore[method-assign]
+    with served(service) as port:
+        scraper = socket.create_connection(("127.0.0.1", port))
+        scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+        scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert asked.wait(30)
+        scraper.close()
+        answering.set()
+        service.refresh = lambda: None  # type: ignore[method-assign]
+        assert ask(port, "/healthz")[0] == 200
+        until = time.monotonic() + 30
+        while any("process_request" in thread.name for thread in threading.enumerate()):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_ASKING_S", 0.2)
+    with served(Service()) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
+        assert silent.recv(1) == b""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +15,19 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from overt.ports import Unavailable
 
 _log = logging.getLogger(__name__)
+
+
+_ASKING_S = 10.0
+"""Who connects and says nothing for so long is hung up on."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who asked has gone away in between: that is no news, and the base class would print a traceback."""
+        del request, client_address
+        _log.debug("a request could not be answered", exc_info=True)
 
 
 class HealthServer:
@@ -39,6 +53,8 @@ class HealthServer:
         routes = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = _ASKING_S
+
             def do_GET(self) -> None:
                 route = self.path.partition("?")[0]
                 try:
@@ -55,8 +71,7 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
                 """A scrape every few seconds is no news."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), Handler)
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
         bound = int(self._server.server_address[1])
         _log.info("metrics at http://%s:%d/metrics", host, bound)
