@@ -28,7 +28,7 @@ from overt.runtime.world import World, partition_count
 _log = logging.getLogger(__name__)
 
 _STANDS_STILL_S = 60.0
-_DRAIN_S = 9.5
+_DRAIN_S = 9.0
 
 
 @click.command()
@@ -98,7 +98,7 @@ def _serve(
 
 def _end_in_time(service: str, stop: threading.Event) -> None:
     """Ends the process where its drain takes too long: Kafka or Redis may hang in every one of its steps. What is not
-    committed then comes again, as after a kill, which is what a supervisor would do half a second later."""
+    committed then comes again, as after a kill, which is what a supervisor would do a second later."""
     stop.wait()
     time.sleep(_DRAIN_S)
     _log.error("%s: not drained within %.1f s; what is not committed will be done again", service, _DRAIN_S)
