@@ -49,7 +49,8 @@ def test_data() -> Path:
 @pytest.fixture(scope="session")
 def scenes(test_data: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     """Composes small scenes and watchlists from the test data, once for all runs."""
-    kept = pytestconfig.cache.mkdir("scenes") if pytestconfig.cache else tmp_path_factory.mktemp("scenes")
+    cache = getattr(pytestconfig, "cache", None)  # absent with -p no:cacheprovider
+    kept = cache.mkdir("scenes") if cache else tmp_path_factory.mktemp("scenes")
     return Scenes(test_data, kept)
 
 
