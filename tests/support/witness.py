@@ -24,10 +24,21 @@ from overt.runtime.world import World
 
 @dataclass
 class Epoch:
-    """One reading of a camera: when its first and last frames on the bus were captured."""
+    """One reading of a camera: when its frames on the bus were captured."""
 
-    first_us: int
-    last_us: int
+    frames_us: list[int] = field(default_factory=list)
+
+    @property
+    def first_us(self) -> int:
+        return min(self.frames_us)
+
+    @property
+    def last_us(self) -> int:
+        return max(self.frames_us)
+
+    def frames_within(self, from_us: int, until_us: int) -> int:
+        """How many of its frames came onto the bus that were captured in this span."""
+        return sum(from_us <= at <= until_us for at in self.frames_us)
 
 
 @dataclass
@@ -69,8 +80,7 @@ class Witness:
         if frame["end"]:
             return
         at = frame["captured_at_us"]
-        epoch = self.epochs.setdefault((frame["camera_id"], frame["source_epoch"]), Epoch(at, at))
-        epoch.last_us = max(epoch.last_us, at)
+        self.epochs.setdefault((frame["camera_id"], frame["source_epoch"]), Epoch()).frames_us.append(at)
         self.newest_us = max(self.newest_us, at)
 
     def _face(self, record: Record) -> None:
