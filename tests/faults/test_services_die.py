@@ -169,7 +169,7 @@ def _restart(broker: KafkaBroker) -> None:
 
 def _recognised(cluster: Cluster, content: dict[str, Any], folder: Path) -> set[tuple[str, str]]:
     """Camera and subject of the passes that are alerted on with something to spare where nothing fails: what the models
-    can do here. Over Kafka the frames are JPEG, here they are not: a hair's breadth above the threshold is no promise."""
+    can do here. Over Kafka the frames are JPEG, here they are not: a hair above the threshold is no promise."""
     once = folder / "once.yaml"
     once.write_text(yaml.safe_dump({**content, "cameras": [{**c, "loop": False} for c in content["cameras"]]}))
     cluster.cli("run", once, "--no-realtime", "--out", folder / "once")

@@ -25,7 +25,7 @@ def erasure() -> None:
     """Proof that passers-by leave nothing behind."""
 
 
-@erasure.command()
+@erasure.command(short_help="Plant a canary, wait out its key, and search for what is left.")
 @deployment_option
 @click.option(
     "--search",
@@ -53,7 +53,8 @@ def verify(deployment: Deployment, folders: tuple[Path, ...], until_gone_s: floa
     each partition. It cannot see swap, core dumps, freed memory, or blocks of a disk that no file has any more.
 
     \b
-    overt erasure verify -d deployment.yaml --search /var/lib/kafka --search /var/log/overt
+    Examples:
+      overt erasure verify -d deployment.yaml --search /var/lib/kafka --search /var/log/overt
     """
     settings = load_settings()
     world = cluster_world(deployment, settings, realtime=True, client="erasure")

@@ -34,6 +34,10 @@ def list_models() -> None:
     """Every known model, its licence, and whether its file is here.
 
     `ready`: here and right; `missing`: not here; `wrong`: here, and not the file that its card pins.
+
+    \b
+    Examples:
+      overt models list
     """
     registry = open_registry(load_settings())
     rows = [("MODEL", "ROLE", "LICENCE", "FILE", "")]
