@@ -26,7 +26,13 @@ ended() {
 }
 trap ended EXIT
 
-wanted=(--frozen --quiet --no-emit-project --extra registry --format requirements-txt --output-file "$requirements")
+wanted=(--frozen --quiet --no-emit-project --extra registry --extra evaluation --format requirements-txt
+  --output-file "$requirements")
+if command -v c++ >/dev/null; then
+  wanted+=(--extra hnsw)
+else
+  echo "There is no C++ compiler here, so hnswlib is left out: long watchlists will be searched exactly, which is slower." >&2
+fi
 [ "$group" = dev ] || wanted+=(--no-dev)
 if command -v uv >/dev/null; then
   [ -x "$venv/bin/python" ] || uv venv --quiet --python "$python" "$venv"
