@@ -28,6 +28,10 @@ class Fenced(Exception):
     """State was refused because a newer cause is stored: another replica has taken over while this one slept."""
 
 
+class TooLarge(ValueError):
+    """One record is larger than any broker of Overt accepts. It never went out; the others did nothing wrong."""
+
+
 class KeyGone(Exception):
     """The key of a sealed payload does not exist any more: it expired or was destroyed. Nobody can open the bytes."""
 
@@ -55,6 +59,8 @@ class Reason(StrEnum):
     """Its camera is not in the deployment."""
     UNKNOWN_CATEGORY = "unknown_category"
     """Its watchlist category is not in the deployment."""
+    UNENCODABLE = "unencodable"
+    """Something that came of it cannot be sent: a picture that no file can hold, or more than a record may be."""
     FAILED = "failed"
     """The stage raised an exception on it twice."""
 
@@ -166,7 +172,8 @@ class Sink(Protocol):
         partition: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Queues one record; without `partition` the key is hashed (murmur2_random). Raises Unavailable when full."""
+        """Queues one record; without `partition` the key is hashed (murmur2_random). Raises Unavailable when full, and
+        TooLarge, after which all else that was queued still goes out."""
         ...
 
     def flush(self, timeout_s: float) -> None:
@@ -210,7 +217,9 @@ class Backlog(Protocol):
 class Codec(Protocol):
     """Messages to what a bus carries and back."""
 
-    def encode(self, message: Message) -> Any: ...
+    def encode(self, message: Message) -> Any:
+        """Raises BadPicture for pixels that no file can hold, Unavailable when there is no key to seal with."""
+        ...
 
     def decode(self, record: Record) -> Message:
         """Raises KeyGone, NotAuthentic, or Undecodable."""

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka import TopicPartition as Place
 
-from overt.ports import Record, TopicPartition, Unavailable
+from overt.ports import Record, TooLarge, TopicPartition, Unavailable
 from overt.runtime.kafka import (
     KafkaBacklog,
     KafkaConfigError,
@@ -19,7 +19,6 @@ from overt.runtime.kafka import (
     KafkaSettings,
     KafkaSink,
     KafkaSource,
-    TooLarge,
     existing_topics,
 )
 from overt.runtime.kafka.bounded import BoundedCalls

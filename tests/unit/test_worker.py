@@ -15,14 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overt.messages import Frame, Message, Pass
-from overt.picture import Picture
-from overt.ports import Fenced, Reason, Record, Reject, Saved, Unavailable, Undecodable
+from overt.picture import BadPicture, Picture
+from overt.ports import Fenced, Reason, Record, Reject, Saved, TooLarge, Unavailable, Undecodable
 from overt.runtime.codec import PassingCodec
 from overt.runtime.limit import RejectLimit
 from overt.runtime.memory import MemoryBus
 from overt.runtime.metrics import Metrics
+from overt.runtime.origin import origin_of
 from overt.runtime.runners import StatefulRunner, StatelessRunner
 from overt.runtime.worker import Plan, Worker
+from tests.support.messages import embedding
 
 IMAGE = Picture(bgr=np.zeros((2, 2, 3), np.uint8))
 
@@ -33,7 +35,15 @@ def frame(seq: int, camera: str = "c1", epoch: int = 1, deadline_us: int | None 
 
 def passing(item: Frame, total: int = 0) -> Pass:
     return Pass(
-        f"{item.camera_id}/{item.source_epoch}/{item.frame_seq}/{total}", item.camera_id, 1, 0, 0, 0, 1, 1, None
+        f"{item.camera_id}/{item.source_epoch}/{item.frame_seq}/{total}",
+        item.camera_id,
+        item.source_epoch,
+        item.frame_seq,
+        0,
+        0,
+        1,
+        1,
+        None,
     )
 
 
@@ -270,6 +280,66 @@ def test_a_stages_reject_is_a_dead_letter_without_a_value() -> None:
     (record,) = rig.bus.log().read("deadletters")
     assert (record.key, record.value, record.headers["reason"]) == ("c1", None, "bad_picture")
     assert rig.value("overt_rejects_total", service="s", reason="bad_picture") == 1
+
+
+class Refusing:
+    """Wraps a part; one of its methods raises whenever it is given this camera's frame 2."""
+
+    def __init__(self, part: Any, method: str, error: Exception) -> None:
+        self._part, self._method, self._error = part, method, error
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._part, name)
+        if name != self._method:
+            return real
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            message = kwargs.get("value", args[0])
+            if isinstance(message, Pass) and message.frame_seq == 2:
+                raise self._error
+            return real(*args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize(
+    "error", [BadPicture("no pixels"), TooLarge("a record for passes")], ids=lambda e: type(e).__name__
+)
+@pytest.mark.parametrize(
+    "stage", [Counting, lambda: lambda batch: [passing(f) for f in batch]], ids=["stateful", "stateless"]
+)
+def test_an_input_of_which_an_output_cannot_be_sent_is_a_dead_letter_and_nothing_else_is_lost(
+    stage: Any, error: Exception
+) -> None:
+    rig = Rig()
+    rig.feed(*[frame(i) for i in range(6)])
+    codec: Any = Refusing(PassingCodec(), "encode", error) if isinstance(error, BadPicture) else PassingCodec()
+    sink: Any = Refusing(rig.bus.sink(), "produce", error) if isinstance(error, TooLarge) else rig.bus.sink()
+    finish(rig.worker(stage(), codec=codec, sink=sink))
+    assert [p.split("/")[2] for p in rig.passes()] == ["0", "1", "3", "4", "5"]
+    (letter,) = rig.dead()
+    assert letter == {"stage": "s", "reason": "unencodable", "topic": "frames", "partition": "0", "offset": "2"}
+    assert rig.value("overt_rejects_total", service="s", reason="unencodable") == 1
+    assert rig.value("overt_passes_total", camera="c1") == 5
+    assert rig.bus.unconsumed("frames", 0, "s") == 0
+
+
+def test_two_outputs_of_one_input_that_cannot_be_sent_are_one_dead_letter() -> None:
+    rig = Rig()
+    rig.feed(*[frame(i) for i in range(4)])
+    codec: Any = Refusing(PassingCodec(), "encode", BadPicture("no pixels"))
+    finish(rig.worker(lambda batch: [passing(f, n) for f in batch for n in range(2)], codec=codec))
+    assert len(rig.passes()) == 6
+    assert [letter["offset"] for letter in rig.dead()] == ["2"]
+
+
+def test_an_output_is_laid_to_the_input_of_its_cause_else_of_its_frame_else_to_the_cameras_last() -> None:
+    def probe(camera: str, seq: int, face_index: int) -> Message:
+        return embedding(camera_id=camera, source_epoch=1, frame_seq=seq, face_index=face_index)
+
+    inputs = [probe("a", 1, 0), probe("a", 1, 1), probe("a", 2, 0), probe("b", 1, 0)]
+    outputs = [probe("a", 1, 1), probe("a", 1, 0), passing(frame(2, "a")), probe("a", 9, 0), probe("c", 1, 0)]
+    assert [origin_of(output, inputs) for output in outputs] == [1, 0, 2, 2, 3]
 
 
 def test_what_is_not_newer_is_skipped() -> None:

@@ -5,7 +5,7 @@ Each turn, in this order:
 1. poll a batch,
 2. decode and unseal it; shed frames that are past their deadline,
 3. run the stage,
-4. produce its outputs, and a dead letter for each reject,
+4. produce its outputs, and a dead letter for each reject; an input of which an output cannot be sent is one, too,
 5. flush: until the bus has all of it nothing counts,
 6. save state,
 7. commit.
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from overt.messages import Frame, Message, Sightings
+from overt.picture import BadPicture
 from overt.ports import (
     HARMLESS,
     Clock,
@@ -36,13 +37,15 @@ from overt.ports import (
     Reject,
     Sink,
     Source,
+    TooLarge,
     TopicPartition,
     Unavailable,
     Undecodable,
 )
 from overt.runtime.limit import RejectLimit, RejectWindow
 from overt.runtime.metrics import Metrics
-from overt.runtime.runners import Runner
+from overt.runtime.origin import origin_of
+from overt.runtime.runners import Runner, say_failure
 from overt.runtime.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -182,15 +185,16 @@ class Worker:
         started = time.perf_counter()
         outcome = self._runner.run(batch.messages)  # 3
         took = time.perf_counter() - started
-        rejects = batch.rejects + [Reject(batch.kept[r.index], r.reason) for r in outcome.rejects]
         now = self._clock()
         outputs = [m if isinstance(m, Sightings) else self._stamp(m, now) for m in outcome.outputs]
-        self._produce(outputs, rejects, records)  # 4
+        sent, unsent = self._produce(outputs, batch.messages)  # 4
+        rejects = batch.rejects + [Reject(batch.kept[r.index], r.reason) for r in (*outcome.rejects, *unsent)]
+        self._bury(rejects, records)
         self._sink.flush(self._plan.flush_s)  # 5
         self._runner.keep()  # 6
         self._source.commit(records)  # 7
         self._tally.worked_off(len(records), outcome.repeats, took)
-        self._tally.became(batch.messages, outputs, rejects)
+        self._tally.became(batch.messages, sent, rejects)
         self._weigh(records, rejects)
 
     def ready(self) -> bool:
@@ -226,14 +230,27 @@ class Worker:
         self._tally.arrived(message, record.timestamp_us, late=late)
         return late
 
-    def _produce(self, outputs: Sequence[Any], rejects: Sequence[Reject], records: Sequence[Record]) -> None:
+    def _produce(self, outputs: Sequence[Any], inputs: Sequence[Message]) -> tuple[list[Any], list[Reject]]:
+        """Queues the outputs. Returns those that can be sent, and a reject (an index of `inputs`) for each input of
+        which something cannot be: it would fail the same way for ever, and everything else waits for it."""
+        sent, blamed = [], set[int]()
         for output in outputs:
             if isinstance(output, Sightings):
                 if self._observe is not None:
                     self._observe(output)
                 continue
             topic, partition = self._plan.route(output)
-            self._sink.produce(topic, key=output.key, value=self._codec.encode(output), partition=partition)
+            try:
+                self._sink.produce(topic, key=output.key, value=self._codec.encode(output), partition=partition)
+            except (BadPicture, TooLarge) as error:
+                say_failure(self._plan.service, error)
+                blamed.add(origin_of(output, inputs))
+            else:
+                sent.append(output)
+        return sent, [Reject(index, Reason.UNENCODABLE) for index in sorted(blamed)]
+
+    def _bury(self, rejects: Sequence[Reject], records: Sequence[Record]) -> None:
+        """Queues a dead letter for each reject."""
         for reject in rejects:
             origin = records[reject.index]
             headers = {

@@ -3,7 +3,7 @@
 from overt.runtime.kafka.admin import apply_changes, existing_topics
 from overt.runtime.kafka.client import KafkaConfigError, KafkaSettings
 from overt.runtime.kafka.log import KafkaBacklog, KafkaFollower, KafkaLog
-from overt.runtime.kafka.sink import KafkaSink, TooLarge
+from overt.runtime.kafka.sink import KafkaSink
 from overt.runtime.kafka.source import KafkaSource
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "KafkaSettings",
     "KafkaSink",
     "KafkaSource",
-    "TooLarge",
     "apply_changes",
     "existing_topics",
 ]

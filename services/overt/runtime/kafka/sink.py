@@ -9,16 +9,12 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from overt.ports import Unavailable
+from overt.ports import TooLarge, Unavailable
 from overt.runtime.kafka.client import KafkaSettings, Trouble, code, make, reason
 from overt.runtime.kafka.properties import PRODUCER
 from overt.runtime.topics import MAX_MESSAGE_BYTES
 
 _MISSING = frozenset({"_UNKNOWN_PARTITION", "_UNKNOWN_TOPIC", "UNKNOWN_TOPIC_OR_PART"})
-
-
-class TooLarge(ValueError):
-    """One record is larger than any broker of Overt accepts. It never went out; the others did nothing wrong."""
 
 
 class KafkaSink:
