@@ -85,8 +85,8 @@ def _folder(folder: Path) -> Dataset:
         raise DatasetError(f"{error.filename}: cannot be listed ({error.strerror})") from error
     if direct and inner:
         raise DatasetError(
-            f"{folder}: images lie both in it ({direct[0].image}) and in subfolders ({inner[0].image}); keep one of the "
-            "two, or write a manifest"
+            f"{folder}: images lie both in it ({direct[0].image}) and in subfolders ({inner[0].image}); keep one "
+            "of the two, or write a manifest"
         )
     samples = tuple(direct or inner)
     if not samples:
