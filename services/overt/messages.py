@@ -255,6 +255,17 @@ class WatchlistEntry:
     vector: Vector = field(repr=False)  # it must never reach a log
     """float32 [D], L2 norm 1."""
     reference_image: Picture
+    image_source: str = ""
+    """Where the image is from, in words."""
+    image_date: str | None = None
+    """When it was taken, as `2024-05-31`; None where nobody knows."""
+    reviewer: str = ""
+    """Who checked that the entry is right and still needed."""
+    under_18: bool = False
+    decision_id: str | None = None
+    """The recorded decision behind the entry. Under 18 there is no entry without one."""
+    notes: str = field(default="", repr=False)
+    """What an operator should know; no name."""
 
     @property
     def key(self) -> str:

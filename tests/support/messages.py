@@ -156,6 +156,11 @@ def entry(**changes: Any) -> WatchlistEntry:
         enrolled_at_us=5,
         vector=unit(1),
         reference_image=picture(5),
+        image_source="custody record",
+        image_date="2024-05-31",
+        reviewer="R. Viewer",
+        decision_id="D-7",
+        notes="scar on the left hand",
     )
     return dataclasses.replace(made, **changes)
 
