@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from overt.demo.deployments import own_deployment
+from overt.runtime.cluster import TopicsAdmin
 from overt.runtime.kafka import KafkaLog, KafkaSettings, KafkaSink, apply_changes, existing_topics
 from overt.runtime.resources import schemas_dir
+from overt.runtime.settings import Settings
 from overt.runtime.topics import MAX_MESSAGE_BYTES, Action, Change, TopicsError, load_topics, plan
 from tests.support.bus import send, unique
 from tests.support.kafka_broker import KafkaBroker
@@ -62,6 +66,15 @@ def test_the_time_of_a_record_is_the_brokers_and_a_large_frame_fits(kafka: Kafka
     old, large = KafkaLog(settings).read(prefix + "frames")
     assert before_us - 1000 <= old.timestamp_us <= time.time_ns() // 1000
     assert len(large.value) == largest
+
+
+def test_ciphertext_stays_twice_as_long_as_a_raised_life_of_keys(kafka: KafkaBroker, tmp_path: Path) -> None:
+    settings = Settings(
+        kafka_bootstrap=kafka.bootstrap, topic_prefix=unique("deployment") + ".", transient_key_life_s=120
+    )
+    changes = TopicsAdmin(own_deployment("usb:0", tmp_path), settings).plan()
+    longer = {c.topic.removeprefix(settings.topic_prefix) for c in changes if c.config.get("retention.ms") == "240000"}
+    assert longer == {"frames", "faces", "embeddings"}
 
 
 def test_a_refusal_names_the_topic(kafka: KafkaBroker) -> None:

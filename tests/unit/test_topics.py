@@ -10,7 +10,9 @@ import pytest
 from overt.demo.deployments import own_deployment
 from overt.governance.deployment import Retention
 from overt.messages import TOPIC_OF
-from overt.runtime.cluster import retention_ms
+from overt.runtime.avro import Schemas
+from overt.runtime.cluster import retention_ms, transient_retention_ms
+from overt.runtime.codec import sealed_fields
 from overt.runtime.resources import schemas_dir
 from overt.runtime.topics import Action, Change, ExistingTopic, Topics, TopicsError, load_topics, plan, table
 
@@ -113,6 +115,17 @@ def test_every_retention_of_a_deployment_reaches_its_topics_and_segments_are_sho
     assert len(set(held.values())) == len(Retention.model_fields) - 1, "all but the decision, which is a text"
     for name, kept_ms in held.items():
         assert int(topics[name].config["segment.ms"]) <= kept_ms / 2
+
+
+def test_topics_under_transient_keys_stay_for_a_minute_or_twice_a_keys_life_whichever_is_longer() -> None:
+    topics = load_topics(schemas_dir() / "topics.yaml")
+    schemas = Schemas(schemas_dir())
+    fields = {name: sealed_fields(schemas[spec.record]) for name, spec in topics.items() if spec.record is not None}
+    transient = {name for name, sealed in fields.items() if "transient" in {each["overt.sealed"] for each in sealed}}
+    assert transient
+    assert transient_retention_ms(topics, 30) == dict.fromkeys(transient, 60_000)
+    assert transient_retention_ms(topics, 2) == dict.fromkeys(transient, 60_000)
+    assert transient_retention_ms(topics, 120) == dict.fromkeys(transient, 240_000)
 
 
 def test_a_plan_that_was_carried_out_has_nothing_left_to_do() -> None:

@@ -29,7 +29,7 @@ from overt.runtime.redis_client import Client, connect
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.state import RedisState
-from overt.runtime.topics import Action, Change, load_topics, plan
+from overt.runtime.topics import Action, Change, Topics, load_topics, plan
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
 from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, partition_count
@@ -174,6 +174,12 @@ def retention_ms(deployment: Deployment) -> dict[str, int]:
     }
 
 
+def transient_retention_ms(topics: Topics, life_s: int) -> dict[str, int]:
+    """How long each topic that is sealed under transient keys keeps its records, in milliseconds: what topics.yaml says
+    or twice the life of a key, whichever is longer, so that no record is deleted while it could still be opened."""
+    return {name: max(int(topics[name].config["retention.ms"]), 2 * life_s * 1000) for name, _ in SEALED_ON_THE_WAY}
+
+
 @dataclass(frozen=True, slots=True)
 class TopicsAdmin:
     """Plans and applies the topics of a deployment."""
@@ -190,7 +196,8 @@ class TopicsAdmin:
             topics,
             cameras_partitions=partition_count(self.deployment),
             prefix=prefix,
-            retention_ms=retention_ms(self.deployment),
+            retention_ms=retention_ms(self.deployment)
+            | transient_retention_ms(topics, self.settings.transient_key_life_s),
             existing=existing,
         )
 
