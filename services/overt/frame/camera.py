@@ -10,7 +10,7 @@ from overt.frame.feed import Feed, Outcome, Taken
 from overt.frame.pacing import Backoff, Pacer
 from overt.frame.playback import Playback, Played, play
 from overt.frame.reader import Fault
-from overt.frame.readers import FOLDER_FPS, open_reader
+from overt.frame.readers import FOLDER_FPS, OpenReader, open_reader
 from overt.frame.sameness import Sameness
 from overt.frame.source import CameraError, CameraSource
 from overt.ports import Clock
@@ -101,8 +101,10 @@ class Camera:
         patience: Patience | None = None,
         jitter: random.Random | None = None,
         folder_fps: float = FOLDER_FPS,
+        opens: OpenReader = open_reader,
     ) -> None:
         self._source = source
+        self._opens = opens
         self._playback = playback
         self._realtime = realtime
         self._clock = clock
@@ -154,7 +156,7 @@ class Camera:
         paced = self._realtime and not source.live
         self._feed = Feed(
             lambda: play(
-                lambda: open_reader(
+                lambda: self._opens(
                     source,
                     clock=lambda: round(self._monotonic() * 1e6),
                     folder_fps=self._folder_fps,

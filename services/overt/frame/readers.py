@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from overt.frame.folder import FolderReader
 from overt.frame.reader import Reader
@@ -12,6 +13,14 @@ from overt.ports import Clock
 
 FOLDER_FPS = 10.0
 """Images of a folder for each second, where nobody says otherwise."""
+
+
+class OpenReader(Protocol):
+    """`open_reader`, or what stands in for it where images do not come from a camera: composed scenes."""
+
+    def __call__(
+        self, source: CameraSource, *, clock: Clock, folder_fps: float, open_s: float, read_s: float
+    ) -> Reader: ...
 
 
 def open_reader(

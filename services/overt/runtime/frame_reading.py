@@ -18,6 +18,7 @@ from overt.frame.camera import (
 )
 from overt.frame.feed import Taken
 from overt.frame.playback import Playback, Played
+from overt.frame.readers import OpenReader, open_reader
 from overt.frame.source import CameraSource
 from overt.frame.zone import Zone, ZoneError
 from overt.messages import Frame
@@ -49,6 +50,7 @@ class CameraReading:
         clock: Clock,
         monotonic: Callable[[], float],
         arrived: Callable[[], object],
+        opens: OpenReader = open_reader,
     ) -> None:
         self.plan = plan
         self.over = False
@@ -76,6 +78,7 @@ class CameraReading:
             arrived=arrived,
             patience=rules.patience,
             folder_fps=plan.folder_fps,
+            opens=opens,
         )
 
     def _playback(self) -> Playback:

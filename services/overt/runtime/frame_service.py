@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from overt.frame.readers import OpenReader, open_reader
 from overt.frame.zone import Zone
 from overt.ports import Backlog, Clock, Codec, Leases, Sink, Unavailable
 from overt.runtime.frame_leases import LeaseKeeper, ProgressNotes
@@ -57,7 +58,9 @@ class FrameService:
         clock: Clock,
         topic: str = "frames",
         monotonic: Callable[[], float] = time.monotonic,
+        opens: OpenReader = open_reader,
     ) -> None:
+        self._opens = opens
         self._plans = {plan.camera_id: plan for plan in plans}
         self._sources = {plan.camera_id: source_of(plan, rules) for plan in plans}
         self._zones = {plan.camera_id: Zone(plan.polygon) for plan in plans}
@@ -190,6 +193,7 @@ class FrameService:
             clock=self._clock,
             monotonic=self._monotonic,
             arrived=partial(self._has_arrived, camera_id),
+            opens=self._opens,
         )
 
     def _has_arrived(self, camera_id: str) -> None:

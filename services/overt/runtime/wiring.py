@@ -19,6 +19,7 @@ from overt.detector.stage import DetectorStage
 from overt.detector.state import DetectorState
 from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
+from overt.frame.readers import OpenReader, open_reader
 from overt.governance.watchlists import Category
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
@@ -44,10 +45,19 @@ _HISTORY_MARGIN_US = 600_000_000  # ten minutes: capture may be that much older 
 
 
 class Wiring:
-    """Builds the workers of one process from a deployment, a world and settings."""
+    """Builds the workers of one process from a deployment, a world and settings. `opens` opens a camera's source."""
 
-    def __init__(self, world: World, settings: Settings, metrics: Metrics, *, realtime: bool) -> None:
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        realtime: bool,
+        opens: OpenReader = open_reader,
+    ) -> None:
         self.world = world
+        self.opens = opens
         self.deployment = world.deployment
         self.settings = settings
         self.metrics = metrics
@@ -110,6 +120,7 @@ class Wiring:
             metrics=self.metrics,
             clock=now_us,
             topic=world.topic("frames"),
+            opens=self.opens,
         )
 
     def locator(self) -> Locator:
