@@ -13,11 +13,11 @@ import json
 import struct
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import fastavro
 import numpy as np
@@ -145,10 +145,33 @@ class AvroFormat:
             raise Undecodable(f"{len(data) - body.tell()} bytes are left over behind the {record}")
         return typing.cast("Schema", plain)
 
+    def write_container(
+        self, file: BinaryIO, record: str, plains: Iterable[Schema], metadata: Mapping[str, str]
+    ) -> None:
+        """Writes records of one kind as an Avro object container file, with `metadata` in its header."""
+        fastavro.writer(file, self._reader(record), plains, metadata=dict(metadata))
+
+    def read_container(self, file: BinaryIO, record: str) -> tuple[Mapping[str, str], Iterator[Schema]]:
+        """The metadata of a container file's header, and its records in today's form, one after the other. Raises
+        Undecodable, at once or while one reads on."""
+        try:
+            reader = fastavro.reader(file, self._reader(record))
+            metadata: Mapping[str, str] = reader.metadata
+        except Exception as error:  # as in `loads`
+            raise Undecodable(f"it is no Avro container file of {record} ({type(error).__name__})") from None
+        return metadata, _records(reader, record)
+
     def _reader(self, record: str) -> Any:
         if record not in self._parsed:
             self._parsed[record] = parse_schema(self.schemas[record], named_schemas={})
         return self._parsed[record]
+
+
+def _records(reader: Any, record: str) -> Iterator[Schema]:
+    try:
+        yield from reader
+    except Exception as error:  # as in `AvroFormat.loads`
+        raise Undecodable(f"it is cut short, or its bytes are no {record} ({type(error).__name__})") from None
 
 
 # Dataclasses to plain dictionaries and back. Pictures are left to the caller, who knows how they are to be encoded.

@@ -43,8 +43,15 @@ class SealingCodec:
         self._frame_form: Form = frame_form
 
     def encode(self, message: Message) -> bytes:
-        name = type(message).__name__
-        schema = self._avro.schemas[name]
+        return self._avro.dumps(type(message).__name__, self.sealed(message))
+
+    def decode(self, record: Record) -> Message:
+        cls = self._class_on(record.topic)
+        return self.opened(cls, self._avro.loads(cls.__name__, record.value))
+
+    def sealed(self, message: Message) -> Schema:
+        """The record's fields as plain values, with what is biometric sealed."""
+        schema = self._avro.schemas[type(message).__name__]
         plain: Schema = to_plain(message)
         for field in sealed_fields(schema):
             value = plain[field["name"]]
@@ -56,12 +63,11 @@ class SealingCodec:
                     owner=plain.get("entry_id", ""),
                     context=seal_context(schema, field["name"], plain),
                 )
-        return self._avro.dumps(name, plain)
+        return plain
 
-    def decode(self, record: Record) -> Message:
-        cls = self._class_on(record.topic)
+    def opened(self, cls: type[Message], plain: Schema) -> Message:
+        """The message of a record's fields, as `sealed` gave them; `plain` is changed."""
         schema = self._avro.schemas[cls.__name__]
-        plain = self._avro.loads(cls.__name__, record.value)
         for field in sealed_fields(schema):
             sealed = plain[field["name"]]
             if sealed is not None:
