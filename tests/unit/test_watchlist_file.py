@@ -6,6 +6,7 @@ import json
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import fastavro
 import pytest
@@ -97,7 +98,7 @@ def test_the_file_is_an_avro_container_of_sealed_payloads_and_is_its_owners_only
     desk.written(entries)
     path = desk.folder / "list.watchlist"
     with path.open("rb") as file:
-        rows = list(fastavro.reader(file))
+        rows = cast("list[dict[str, Any]]", list(fastavro.reader(file)))
     assert [row["subject_id"] for row in rows] == ["s-0", "s-0", "s-1"]
     assert all(row[name].startswith(MAGIC) for row in rows for name in ("vector", "reference_image"))
     content = path.read_bytes()
