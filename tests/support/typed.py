@@ -49,7 +49,7 @@ def environment(**settings: str | Path) -> dict[str, str]:
 
 def typed(*arguments: str | Path, **settings: str | Path) -> Done:
     """What `overt ARGUMENTS` does with these settings. It runs here: not for commands that take signals."""
-    others = {key: None for key in os.environ if key.startswith("OVERT_")}
+    others: dict[str, str | None] = {key: None for key in os.environ if key.startswith("OVERT_")}
     with (
         CliRunner().isolation(env=others | _variables(settings)) as (stdout, stderr, _),
         patch.object(sys, "argv", ["overt", *map(str, arguments)]),
