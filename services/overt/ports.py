@@ -320,13 +320,18 @@ class Candidate:
 
 
 class Gallery(Protocol):
-    """Answers open-set identification queries (ISO/IEC 19795-1): the nearest subjects for each probe."""
+    """Answers open-set identification queries (ISO/IEC 19795-1): the nearest subjects for each probe.
+
+    May be shared between threads. It may change between two searches and never within one; an entry that was removed
+    is found by no search that begins afterwards, also where the gallery was handed out before.
+    """
 
     space_id: str
 
     def search(self, probes: Vector, subjects: int, at_us: Sequence[int]) -> Sequence[Sequence[Candidate]]:
         """For each row of `probes`, float32 [N, D] of unit vectors, the best entry of up to `subjects` distinct
-        subjects, most similar first; entries that are not valid at the probe's own time `at_us` never match."""
+        subjects, most similar first; entries that are not valid at the probe's own time `at_us` never match. Fewer
+        where fewer can be found. Ties go to the subject, then the entry, that sorts first."""
         ...
 
     def __len__(self) -> int:

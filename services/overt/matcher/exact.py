@@ -1,4 +1,9 @@
-"""The exact gallery: one matrix product for a batch of probes, every entry compared."""
+"""The exact gallery: every entry compared, block by block, one matrix product for a batch of probes.
+
+Of a block's similarities only those are looked at that can be among the best so far: strips of columns are reduced to
+their maxima, the best maxima bar the rest (each is the similarity of another row, so the m-th best of them is a lower
+bound of the m-th best row).
+"""
 
 from __future__ import annotations
 
@@ -6,30 +11,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from overt.matcher.candidates import Hits, first_look, rank
+from overt.matcher.rows import BadEntry as BadEntry
+from overt.matcher.rows import Block, Rows, Times
+from overt.matcher.rows import check_unit as check_unit
 from overt.messages import Vector, WatchlistEntry
 from overt.ports import Candidate
 
-_UNIT_TOLERANCE = 1e-3
-
-
-class BadEntry(ValueError):
-    """An entry that cannot be in a gallery. The text names the entry and what is wrong, never its vector."""
-
-
-def check_unit(vector: Vector, dimension: int | None = None) -> str | None:
-    """What is wrong with a vector that should be a float32 unit vector [dimension]; None when nothing is."""
-    if vector.ndim != 1 or (dimension is not None and vector.shape != (dimension,)):
-        return f"its vector has the shape {vector.shape}, {dimension} numbers are wanted"
-    if not np.isfinite(vector).all():
-        return "its vector holds numbers that are not finite"
-    norm = float(np.linalg.norm(vector))
-    if abs(norm - 1) > _UNIT_TOLERANCE:
-        return "its vector is not of unit length"
-    return None
+_STRIP = 32
+_PROBES = 64
+"""Probes of one product."""
 
 
 class ExactGallery:
-    """An immutable gallery that compares every probe with every entry. Safe to share between threads.
+    """A gallery that compares every probe with every entry and does not change. Safe to share between threads.
 
     Raises BadEntry when an entry belongs to another model space, or its vector is not a unit vector of the dimension
     of the others.
@@ -37,46 +32,76 @@ class ExactGallery:
 
     def __init__(self, space_id: str, entries: Sequence[WatchlistEntry]) -> None:
         self.space_id = space_id
-        # Sorted by subject, so that the best entry of each subject is a maximum over one slice.
-        self._entries = sorted(entries, key=lambda e: (e.subject_id, e.entry_id))
-        dimension = len(self._entries[0].vector) if self._entries else None
-        for entry in self._entries:
-            if entry.space_id != space_id:
-                raise BadEntry(f"entry {entry.entry_id} is of model space {entry.space_id}, not {space_id}")
-            if wrong := check_unit(entry.vector, dimension):
-                raise BadEntry(f"entry {entry.entry_id}: {wrong}")
-        subjects = [e.subject_id for e in self._entries]
-        self._starts = np.array([i for i, s in enumerate(subjects) if i == 0 or s != subjects[i - 1]], np.intp)
-        self._ends = np.append(self._starts[1:], len(subjects))
-        self._matrix = np.stack([e.vector for e in self._entries]) if self._entries else None
-        self._valid_from = np.array([e.valid_from_us for e in self._entries], np.int64)
-        self._valid_until = np.array([e.valid_until_us for e in self._entries], np.int64)
+        self._rows = Rows(space_id)
+        self._rows.apply(entries, ())
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._rows)
 
     @property
     def dimension(self) -> int | None:
         """Numbers in a vector; None while the gallery is empty."""
-        return None if self._matrix is None else self._matrix.shape[1]
+        return self._rows.dimension
 
     def search(self, probes: Vector, subjects: int, at_us: Sequence[int]) -> Sequence[Sequence[Candidate]]:
-        """See `overt.ports.Gallery.search`. Ties go to the subject, then the entry, that sorts first."""
-        if self._matrix is None:
-            return [[] for _ in range(len(probes))]
-        similarity = probes @ self._matrix.T
-        when = np.asarray(at_us, np.int64)[:, None]
-        similarity[(when < self._valid_from) | (when >= self._valid_until)] = -np.inf
-        best = np.maximum.reduceat(similarity, self._starts, axis=1)
-        return [self._candidates(row, best_row, subjects) for row, best_row in zip(similarity, best, strict=True)]
+        """See `overt.ports.Gallery.search`."""
+        return search_exactly(self._rows, probes, subjects, at_us)
 
-    def _candidates(self, row: Vector, best: Vector, most: int) -> list[Candidate]:
-        order = np.argsort(-best, kind="stable")[:most]
-        found = []
-        for subject in order:
-            if not np.isfinite(best[subject]):
-                break
-            start, end = self._starts[subject], self._ends[subject]
-            entry = self._entries[start + int(np.argmax(row[start:end]))]
-            found.append(Candidate(entry.subject_id, entry.entry_id, entry.category, float(best[subject])))
+
+def search_exactly(rows: Rows, probes: Vector, subjects: int, at_us: Sequence[int]) -> Sequence[Sequence[Candidate]]:
+    """The exact answer to `overt.ports.Gallery.search`."""
+    found: list[Sequence[Candidate]] = [[] for _ in range(len(probes))]
+    if not len(rows) or subjects < 1:
         return found
+    left, most = np.arange(len(probes)), first_look(subjects)
+    when = np.asarray(at_us, np.int64)
+    while len(left):
+        ranked = rank(rows, probes[left], scan(rows, probes[left], most, when[left]), subjects)
+        for probe, candidates in zip(left, ranked, strict=True):
+            found[probe] = candidates
+        if most >= len(rows):
+            break
+        left = left[[len(candidates) < subjects for candidates in ranked]]
+        most *= 8  # several images of the same subjects fill the first places
+    return found
+
+
+def scan(rows: Rows, probes: Vector, most: int, at_us: Times) -> Hits:
+    """For each probe its `most` most similar valid rows, and what rounding does not tell from the last."""
+    groups = [
+        _scan(rows, probes[i : i + _PROBES], most, at_us[i : i + _PROBES]).moved(i)
+        for i in range(0, len(probes), _PROBES)
+    ]
+    return Hits.joined(groups)
+
+
+def _scan(rows: Rows, probes: Vector, most: int, at_us: Times) -> Hits:
+    top = np.full((len(probes), most), -np.inf, np.float32)
+    # The error of a dot product of unit vectors is at most D u (Higham, 2002, 3.1), in the bar and in what it bars.
+    slack = np.float32(2 * probes.shape[1] * np.finfo(np.float32).eps / 2)
+    hits = []
+    for block in rows.blocks():
+        similarity = _similarity(probes, block, at_us)
+        strips = similarity.reshape(len(probes), _STRIP, -1)
+        best = strips.max(axis=1)
+        top = np.partition(np.concatenate([top, best], axis=1), -most, axis=1)[:, -most:]
+        bar = np.maximum(top[:, 0] - slack, np.finfo(np.float32).min)  # what is invalid is minus infinity
+        probe, strip = np.nonzero(best >= bar[:, None])
+        inside, place = np.nonzero(strips[probe, :, strip] >= bar[probe, None])
+        column = place * best.shape[1] + strip[inside]
+        hits.append(Hits(probe[inside], block.first_row + column, strips[probe[inside], place, strip[inside]]))
+    found = Hits.joined(hits)
+    return found.where(found.similarity >= (top[:, 0] - slack)[found.probe])
+
+
+def _similarity(probes: Vector, block: Block, at_us: Times) -> Vector:
+    """float32 [N, rows of the block, filled up to whole strips]; minus infinity where the entry is not valid."""
+    used = len(block.matrix)
+    similarity = np.full((len(probes), -(-used // _STRIP) * _STRIP), -np.inf, np.float32)
+    np.matmul(probes, block.matrix.T, out=similarity[:, :used])
+    earliest, latest = at_us.min(), at_us.max()
+    begun, open_still = block.valid_from_us <= earliest, block.valid_until_us > latest
+    for column in np.flatnonzero(~(begun & open_still)):  # few: what is free, not yet or not any more valid
+        valid = (at_us >= block.valid_from_us[column]) & (at_us < block.valid_until_us[column])
+        similarity[~valid, column] = -np.inf
+    return similarity
