@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overt.evaluation.estimate import Bootstrap
+from overt.evaluation.estimate import Bootstrap, resampled
+from overt.evaluation.intervals import LEVEL, clopper_pearson_columns
 from overt.evaluation.searches import MatedSearches, NonMatedSearches
 from overt.evaluation.unmeasurable import NotMeasurable
 
@@ -16,7 +17,7 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetCurve:
-    """Columns [p], by rising threshold: FPIR falls, FNIR rises. Intervals are by person (see Estimate.interval)."""
+    """Columns [p], by rising threshold: FPIR falls, FNIR rises. Intervals are those of `Estimate.interval`."""
 
     threshold: Column
     fpir: Column
@@ -28,11 +29,70 @@ class DetCurve:
 
     def rows(self) -> list[dict[str, float]]:
         """For a CSV: one mapping for each point."""
-        raise NotImplementedError
+        columns = {column.name: getattr(self, column.name).tolist() for column in fields(self)}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def det_curve(
     mated: MatedSearches, non_mated: NonMatedSearches, *, points: int = 200, bootstrap: Bootstrap | None = None
 ) -> DetCurve | NotMeasurable:
-    """At most `points` thresholds, spread over the non-mated scores so that low FPIR is resolved best."""
-    raise NotImplementedError
+    """At most `points` thresholds, spread so that low FPIR is resolved best: one at each of the highest non-mated
+    scores, fewer below. The last lies just above the highest, where no false alert was seen."""
+    if not len(mated) or not len(non_mated):
+        return NotMeasurable("a DET curve needs searches of people who are enrolled and of people who are not")
+    falling = np.unique(non_mated.alerts_at[non_mated.acquired])[::-1]
+    if not falling.size or not np.isfinite(falling[0]):
+        return NotMeasurable("no search of people who are not enrolled gave a template")
+    falling = falling[np.isfinite(falling)]
+    picks = np.unique(np.geomspace(1, falling.size, max(1, points - 1)).round().astype(np.int64)) - 1
+    threshold = np.append(falling[picks][::-1], np.nextafter(falling[0], np.inf))
+    fpir = _shares(non_mated.person, non_mated.alerts_at, threshold, bootstrap)
+    tpir = _shares(mated.person, mated.found_at, threshold, bootstrap)
+    return DetCurve(threshold, *fpir, 1 - tpir[0], 1 - tpir[2], 1 - tpir[1])
+
+
+def _shares(
+    person: NDArray[np.str_], reaches: Column, threshold: Column, bootstrap: Bootstrap | None
+) -> tuple[Column, Column, Column]:
+    """Share of searches that reach each threshold [p], and its bounds as `estimate` makes them."""
+    _, index = np.unique(person, return_inverse=True)
+    trials = np.bincount(index).astype(np.float64)
+    n, people = len(person), len(trials)
+    # A search reaches the first `passed` thresholds: counted at the last of them, and summed from the end.
+    passed = np.searchsorted(threshold, reaches, side="right")
+    counts = np.zeros((people, len(threshold) + 1))
+    np.add.at(counts, (index, passed), 1.0)
+    reached = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    total = reached.sum(axis=0)
+    level = bootstrap.level if bootstrap else LEVEL
+    low, high = clopper_pearson_columns(total, n, level)
+    if people < n:
+        low, high = _wider(low, high, total, n, reached, trials, bootstrap)
+    return total / n, low, high
+
+
+def _wider(
+    low: Column,
+    high: Column,
+    total: Column,
+    n: int,
+    reached: NDArray[np.float64],
+    trials: Column,
+    bootstrap: Bootstrap | None,
+) -> tuple[Column, Column]:
+    """Bounds where people were searched for repeatedly: see `Estimate.interval`."""
+    level = bootstrap.level if bootstrap else LEVEL
+    people = len(trials)
+    if people == 1:
+        vague = (total > 0) & (total < n)
+        none, every = clopper_pearson_columns(np.array([0.0, 1.0]), 1, level)
+        return np.where(vague | (total == 0), none[0], none[1]), np.where(vague | (total == n), every[1], every[0])
+    rates = resampled(reached, trials, bootstrap)
+    tail = (1 - level) / 2
+    by_person = np.quantile(rates, [tail, 1 - tail], axis=0)
+    still = (total == 0) | (total == n)
+    none, every = clopper_pearson_columns(np.where(total == 0, 0.0, float(people)), people, level)
+    return (
+        np.where(still, none, np.minimum(low, by_person[0])),
+        np.where(still, every, np.maximum(high, by_person[1])),
+    )

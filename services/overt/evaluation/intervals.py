@@ -10,9 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from overt.evaluation.unmeasurable import CannotMeasure
+
+Column = NDArray[np.float64]
 
 LEVEL = 0.95
 """Confidence of every interval unless it says otherwise."""
@@ -29,6 +33,11 @@ class Interval:
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
+
+    @property
+    def complement(self) -> Interval:
+        """The interval of one minus the value."""
+        return Interval(1 - self.high, 1 - self.low, self.level, self.method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,15 @@ def _lower(count: int, trials: int, tail: float) -> float:
 
 def _upper(count: int, trials: int, tail: float) -> float:
     return 1.0 if count == trials else float(betaincinv(count + 1, trials - count, 1 - tail))
+
+
+def clopper_pearson_columns(count: Column, trials: int, level: float = LEVEL) -> tuple[Column, Column]:
+    """Lower and upper bounds of many counts [p] of the same trials, as `Rate.clopper_pearson` gives them."""
+    tail = (1 - _checked(level)) / 2
+    with np.errstate(all="ignore"):  # the branch that is not taken asks for the beta distribution of nothing
+        low = np.where(count <= 0, 0.0, betaincinv(np.maximum(count, 1), trials - count + 1, tail))
+        high = np.where(count >= trials, 1.0, betaincinv(count + 1, np.maximum(trials - count, 1), 1 - tail))
+    return low, high
 
 
 def _checked(level: float) -> float:
