@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from overt.governance.cameras import SourceKind, kind_of
 from overt.governance.fields import Loc
+from overt.governance.watchlists import OTHER_SOURCES
 
 Finding = tuple[Loc, str]
 
@@ -23,14 +25,15 @@ def crosschecks(data: Mapping[str, Any]) -> list[Finding]:
     """Contradictions between the parts of a deployment, each with the place where it can be mended."""
     window = _mapping(data.get("window"))
     cameras = _mappings(data.get("cameras"))
-    categories = _mappings(_mapping(data.get("watchlist")).get("categories"))
+    watchlist = _mapping(data.get("watchlist"))
+    categories = _mappings(watchlist.get("categories"))
     return [
         *_window(window),
         *_repeated(("cameras",), "camera", cameras),
         *_sources(cameras),
         *_files(cameras, window),
         *_repeated(("watchlist", "categories"), "category", categories),
-        *_folders(categories),
+        *_folders(categories, str(watchlist.get("source"))),
         *_retention(_mapping(data.get("retention"))),
         *_notice(_mapping(data.get("notice")), window),
     ]
@@ -90,12 +93,13 @@ def _files(cameras: Sequence[tuple[int, Mapping[str, Any]]], window: Mapping[str
             )
 
 
-def _folders(categories: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[Finding]:
+def _folders(categories: Sequence[tuple[int, Mapping[str, Any]]], source: str) -> Iterator[Finding]:
     first: dict[str, int] = {}
+    by_manifest = Path(source).suffix.lower() in OTHER_SOURCES
     for index, category in categories:
         folder = category.get("folder")
         at: Loc = ("watchlist", "categories", index, "folder")
-        if folder is None and len(categories) > 1:
+        if folder is None and len(categories) > 1 and not by_manifest:
             yield at, "is missing; with several categories each needs the subfolder that holds its subjects"
         elif isinstance(folder, str) and first.setdefault(folder.strip("/"), index) != index:
             yield (

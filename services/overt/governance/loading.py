@@ -136,6 +136,10 @@ def _absent(deployment: Deployment) -> Iterator[tuple[Loc, str]]:
         elif camera.source and kind_of(camera.source) is SourceKind.PATH and not Path(camera.source).exists():
             yield ("cameras", index, "source"), f"there is no file or folder {camera.redacted}; check the path"
     folder = Path(deployment.watchlist.source)
+    if not deployment.watchlist.is_folder:
+        if not folder.is_file():
+            yield ("watchlist", "source"), f"there is no file {folder}; check the path"
+        return
     if not folder.is_dir():
         yield ("watchlist", "source"), f"there is no folder {folder}; check the path"
         return

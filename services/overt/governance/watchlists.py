@@ -1,4 +1,4 @@
-"""The watchlist of a deployment: its closed list of categories, and how a folder of images is read."""
+"""The watchlist of a deployment: its closed list of categories, and where its reference images are."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ _VAGUE = frozenset(
     ]
 )
 _VAGUE_ANYWHERE = frozenset(("other", "others", "misc", "miscellaneous", "poi"))
+OTHER_SOURCES = frozenset((".csv", ".json", ".zip"))
+"""How the name of a source ends that is no folder: a manifest, an archive."""
 _LOOKS_LIKE = str.maketrans("0135", "oies")
 
 
@@ -68,7 +70,7 @@ class Category(Part):
     folder: Annotated[str, Strict(), Field(min_length=1)] | None = Field(
         default=None,
         description="Subfolder of the watchlist's folder that holds this category; needed when there are several"
-        " categories.",
+        " categories and no manifest that says who is in which.",
         examples=["wanted"],
     )
     threshold: Number | None = Field(
@@ -93,6 +95,15 @@ class Category(Part):
     )
     within_s: Number = Field(
         default=5.0, gt=0, le=600, description="Seconds of capture time within which they must come."
+    )
+
+    valid_hours: Number | None = Field(
+        default=None,
+        gt=0,
+        le=744,
+        description="Hours from the window's start after which this category's entries match nobody any more; without"
+        " it, they match to the window's end.",
+        examples=[12],
     )
 
     @field_validator("category_id")
@@ -124,10 +135,12 @@ class Category(Part):
 
 
 class Watchlist(Part):
-    """The folder of reference images and the categories in it."""
+    """Where the reference images are, and the categories of people in them."""
 
     source: Annotated[str, Strict(), Field(min_length=1)] = Field(
-        description="Folder of the reference images, relative to this file.", examples=["watchlist"]
+        description="Folder of the reference images, a manifest of them (.csv, .json), or a .zip of either; relative to"
+        " this file.",
+        examples=["watchlist"],
     )
     subjects: SubjectsBy = Field(
         default=SubjectsBy.SUBFOLDER,
@@ -137,6 +150,11 @@ class Watchlist(Part):
     categories: tuple[Category, ...] = Field(
         min_length=1, max_length=50, description="The closed, published list of categories."
     )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the source is a folder, by its name: its layout then says who is in which category."""
+        return Path(self.source).suffix.lower() not in OTHER_SOURCES
 
     @field_validator("source")
     @classmethod

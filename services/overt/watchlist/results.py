@@ -1,4 +1,4 @@
-"""What becomes of a watchlist's images: entries with what is known of each, refusals with their reasons, look-alikes."""
+"""What becomes of a watchlist's images: entries and what is known of them, refusals and why, look-alikes."""
 
 from __future__ import annotations
 
