@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from overt.models.archive import read_member
-from overt.models.card import PypiSource
 from overt.models.errors import MissingModel, NotObtained
 from overt.models.fetch import download
 from overt.models.files import is_file, put_atomically
 from overt.models.registry import Registry
+from overt.models.sources import PypiSource
 from tests.support.requirements import require
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from overt.models.card import PypiSource
 from overt.models.registry import CARDS, Registry
+from overt.models.sources import PypiSource
 
 MODEL = b"a model of no weight" * 50
 SDIST_MEMBER = "tiny_models-1.0/tiny_models/model.dat"

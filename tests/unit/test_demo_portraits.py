@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from overt.demo.portraits import PORTRAITS, Archive, Portrait, obtain
-from overt.models.card import Bytes
 from overt.models.errors import NotObtained, NotWritable, WrongBytes
 from overt.models.obtain import Progress
+from overt.models.sources import Bytes
 
 FIRST, SECOND, THIRD = b"first photograph" * 30, b"second" * 50, b"third" * 70
 

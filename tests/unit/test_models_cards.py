@@ -136,7 +136,7 @@ def test_a_card_is_named_as_its_file(tmp_path: Path) -> None:
 def test_two_defaults_of_a_role_are_refused(tmp_path: Path) -> None:
     for name in ("centerface", "second"):
         written(tmp_path, raw("centerface") | {"name": name})
-    with pytest.raises(BadCard, match=r"centerface.*second"):
+    with pytest.raises(BadCard, match=r"second\.yaml.*centerface"):
         Registry(tmp_path, cards_dir=tmp_path)
 
 

@@ -10,10 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from overt.models.card import Bytes, Card
+from overt.models.card import Card
 from overt.models.errors import BadSession, MissingModel, WrongBytes
 from overt.models.preprocess import to_input
 from overt.models.session import CPU, open_session
+from overt.models.sources import Bytes
 from tests.support.models import model_registry
 
 SIDE = 8

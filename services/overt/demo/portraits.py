@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from overt.models.archive import read_member
-from overt.models.card import Bytes, PypiSource
 from overt.models.errors import WrongBytes
 from overt.models.fetch import download, pip_commands
 from overt.models.files import is_file, not_writable, put_atomically
 from overt.models.obtain import OnProgress, Progress, Step, no_progress
+from overt.models.sources import Bytes, PypiSource
 
 Xyxy = tuple[float, float, float, float]
 

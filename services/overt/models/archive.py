@@ -1,4 +1,4 @@
-"""One member out of a wheel or a source archive. Nothing of the package is built, imported or executed."""
+"""One member out of a wheel, a source archive or an npm package. Nothing of it is built, imported or run."""
 
 from __future__ import annotations
 

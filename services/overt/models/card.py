@@ -11,52 +11,19 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from overt.models.errors import BadCard
+from overt.models.sources import Bytes, Source, Strict
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Spdx = Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")]
 Point = tuple[float, float]
 FivePoints = tuple[Point, Point, Point, Point, Point]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+GraphOptimisation = Literal["basic", "extended", "all"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Bytes(_Strict):
-    """One exact file."""
-
-    sha256: Sha256
-    size_bytes: int = Field(gt=0)
-
-
-class PypiSource(_Strict):
-    """A member of an archive on the Python package index; the archive itself is pinned too."""
-
-    kind: Literal["pypi"]
-    package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    version: str = Field(pattern=r"^[0-9][A-Za-z0-9.+!-]*$")
-    archive: Literal["wheel", "sdist"]
-    archive_bytes: Bytes
-    member: str = Field(min_length=1)
-    """Path of the model inside the archive."""
-    member_bytes: Bytes
-
-
-class FileSource(_Strict):
-    """A file that the operator provides in a search folder."""
-
-    kind: Literal["file"]
-    file_name: str = Field(pattern=r"^[^/\\]+$")
-    obtain: str = Field(min_length=1)
-    """Where it can be had, for people."""
-    member_bytes: Bytes
-
-
-class Input(_Strict):
+class Input(Strict):
     """The input tensor, float32: value = (pixel - mean) / scale, pixels 0..255, mean in the tensor's colour order.
 
     `chip_px` is the fixed side of a square input; else height and width are free multiples of `stride_px`.
@@ -77,14 +44,15 @@ class Input(_Strict):
         return self
 
 
-class SessionOptions(_Strict):
+class SessionOptions(Strict):
     """Options of ONNX Runtime for this graph; the best optimisation level differs between graphs and is measured."""
 
-    graph_optimisation: Literal["basic", "extended", "all"]
+    graph_optimisation: GraphOptimisation
     threads: int = Field(ge=1)
+    provider: str = Field(default="CPUExecutionProvider", pattern=r"^[A-Za-z]+ExecutionProvider$")
 
 
-class Alignment(_Strict):
+class Alignment(Strict):
     """Where the five landmarks lie in an aligned chip, in pixels, a pixel's centre having whole coordinates.
 
     Left eye, right eye, nose, left and right mouth corner; left and right as seen in the image.
@@ -106,14 +74,14 @@ class Alignment(_Strict):
         return self
 
 
-class OperatingPoint(_Strict):
+class OperatingPoint(Strict):
     """The cosine at which a false match rate was measured."""
 
     fmr: Fraction
     cosine: float = Field(ge=-1, le=1)
 
 
-class MatchThresholds(_Strict):
+class MatchThresholds(Strict):
     """Cosines at false match rates (ISO/IEC 19795-1). A default to start from; a deployment measures its own."""
 
     points: tuple[OperatingPoint, ...] = Field(min_length=1)
@@ -141,7 +109,7 @@ class MatchThresholds(_Strict):
         return self.at(self.default_fmr)
 
 
-class _Common(_Strict):
+class _Common(Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: str
     summary: str = Field(min_length=1)
@@ -151,8 +119,8 @@ class _Common(_Strict):
     default: bool = False
     """Whether it is what a deployment gets that names no model for this role."""
     training_data: str = Field(min_length=1)
-    source: Annotated[PypiSource | FileSource, Field(discriminator="kind")]
-    converter: Literal["none", "centerface_dynamic", "dlib_resnet_v1"]
+    source: Source
+    converter: Literal["none", "centerface_dynamic", "dlib_resnet_v1", "mobilefacenet_192"]
     onnx: Bytes
     """The file that ONNX Runtime opens, after conversion; conversion gives the same bytes everywhere."""
     input: Input
@@ -162,7 +130,7 @@ class _Common(_Strict):
     def _consistent(self) -> Self:
         if self.default and not self.commercial_use:
             raise ValueError("a default model must be usable commercially")
-        if self.default and self.source.kind != "pypi":
+        if self.default and self.source.kind == "file":
             raise ValueError("a default model must be obtainable without the operator's help")
         if self.converter == "none" and self.onnx != self.source.member_bytes:
             raise ValueError("without a converter, onnx must equal source.member_bytes")

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from overt.models.card import PypiSource
 from overt.models.errors import NotObtained, WrongBytes
+from overt.models.sources import PypiSource
 
 BytesSeen = Callable[[int], None]
 """Called now and then with how many bytes of the archive have arrived."""

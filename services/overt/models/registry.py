@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from overt.models.card import Card, DetectorCard, EmbedderCard, PypiSource, read_card
+from overt.models.card import Card, DetectorCard, EmbedderCard, read_card
 from overt.models.errors import BadCard, MissingModel, ModelError, UnknownModel, WrongBytes
 from overt.models.files import check_file
 from overt.models.obtain import OnProgress, Progress, Step, no_progress, obtain, take_from
+from overt.models.origins import Origins
+from overt.models.sources import FileSource, HttpsSource
 
 CARDS = Path(__file__).parent / "cards"
 """The cards that come with the package."""
+
+OWN_CARDS = "cards"
+"""The folder with an operator's own cards, inside a search folder."""
 
 State = Literal["ready", "missing", "wrong"]
 
@@ -35,18 +40,35 @@ class Status:
 class Registry:
     """Model cards and their files.
 
-    `cache` is written by `pull` and `import_folder` only; `search` are folders of an operator's own, read only. The
-    constructor reads the cards and raises BadCard.
+    `cache` is written by `pull` and `import_folder` only; `search` are folders of an operator's own, read only, with
+    model files, and cards of their own in a folder `cards`. The constructor reads the cards and raises BadCard.
     """
 
-    def __init__(self, cache: Path, search: Sequence[Path] = (), cards_dir: Path = CARDS) -> None:
+    def __init__(
+        self, cache: Path, search: Sequence[Path] = (), cards_dir: Path = CARDS, origins: Origins | None = None
+    ) -> None:
         self._cache = cache
         self._search = tuple(search)
-        self._cards = {card.name: card for card in map(read_card, sorted(cards_dir.glob("*.yaml")))}
+        self._origins = origins or Origins()
+        self._cards: dict[str, Card] = {}
         self._verified: dict[Path, tuple[int, int, int]] = {}
-        for role in ("detector", "embedder"):
-            if len(names := [c.name for c in self.cards() if c.role == role and c.default]) > 1:
-                raise BadCard(f"{cards_dir}: field default is true in several cards of role {role}: {names}; keep one")
+        for folder in (cards_dir, *(folder / OWN_CARDS for folder in self._search)):
+            for path in sorted(folder.glob("*.yaml")):
+                self._add(read_card(path), path)
+
+    def _add(self, card: Card, path: Path) -> None:
+        """Raises BadCard where a card would take another's place."""
+        if card.name in self._cards:
+            raise BadCard(f"{path}: field name: another card is called {card.name} already; choose another name")
+        for other in self.cards():
+            if card.default and other.default and other.role == card.role:
+                raise BadCard(f"{path}: field default is true, and {other.name} is the default {card.role}: keep one")
+            if isinstance(card, EmbedderCard) and isinstance(other, EmbedderCard) and card.space_id == other.space_id:
+                raise BadCard(
+                    f"{path}: field space_id: {card.space_id} is the space of {other.name}, and vectors of different "
+                    "models must never meet; choose another"
+                )
+        self._cards[card.name] = card
 
     def cards(self) -> tuple[Card, ...]:
         """All cards, by name."""
@@ -79,7 +101,7 @@ class Registry:
         """
         card = self.card(name)
         wrong: WrongBytes | None = None
-        for path in self._places(card):
+        for path in self._named(card):
             try:
                 self._verify(card, path)
             except (FileNotFoundError, NotADirectoryError):
@@ -90,6 +112,8 @@ class Registry:
                 wrong = wrong or WrongBytes(f"{path}: cannot be read ({error.strerror}). {self._remedy(card)}")
             else:
                 return path
+        if found := self._under_another_name(card):
+            return found
         if wrong:
             raise wrong
         raise MissingModel(f"{name}: the model's file is not here. {self._remedy(card)}")
@@ -105,15 +129,14 @@ class Registry:
             progress(Progress(name, Step.READY))
             return path
         except (MissingModel, WrongBytes):
-            if not isinstance(card.source, PypiSource):
+            if isinstance(card.source, FileSource):
                 raise
-        obtain(card, card.source, self._cache / card.file_name, progress)
+        obtain(card, card.source, self._cache / card.file_name, self._origins, progress)
         return self.path(name)
 
     def verify(self, name: str) -> Status:
         """Hashes the file again, whatever was verified before."""
-        for path in self._places(self.card(name)):
-            self._verified.pop(path, None)
+        self._verified.clear()
         return self.status(name)
 
     def status(self, name: str) -> Status:
@@ -147,11 +170,23 @@ class Registry:
     def _names(self, role: str) -> str:
         return ", ".join(c.name for c in self.cards() if c.role == role)
 
-    def _places(self, card: Card) -> list[Path]:
+    def _named(self, card: Card) -> list[Path]:
+        """Where the file should lie."""
         names = [card.file_name]
-        if card.source.kind == "file":
+        if isinstance(card.source, FileSource | HttpsSource):
             names.append(card.source.file_name)
         return [self._cache / card.file_name, *(folder / name for folder in self._search for name in names)]
+
+    def _under_another_name(self, card: Card) -> Path | None:
+        """The file in a search folder, whatever it is called there."""
+        for folder in self._search:
+            for path in _of_size(folder, card.onnx.size_bytes):
+                try:
+                    self._verify(card, path)
+                except (WrongBytes, OSError):
+                    continue
+                return path
+        return None
 
     def _verify(self, card: Card, path: Path) -> None:
         stat = path.stat()
@@ -161,9 +196,17 @@ class Registry:
             self._verified[path] = seal
 
     def _remedy(self, card: Card) -> str:
-        if isinstance(card.source, PypiSource):
+        if not isinstance(card.source, FileSource):
             return f"Run: overt models pull {card.name}"
         return (
             f"Put the right file ({card.source.file_name}, sha256 {card.onnx.sha256}; {card.source.obtain}) into a "
             f"folder of models and name that folder (OVERT_MODELS_DIR)."
         )
+
+
+def _of_size(folder: Path, size_bytes: int) -> list[Path]:
+    """The files of a folder that may be the wanted one; none where it cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and path.stat().st_size == size_bytes)
+    except OSError:
+        return []

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overt.models.card import Card
+from overt.models.card import Card, GraphOptimisation
 from overt.models.errors import BadSession, MissingModel
 from overt.models.files import read_checked
 from overt.models.silent import onnxruntime
 
 Floats = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
+"""Runs everywhere."""
 
 _LEVELS = {
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -25,27 +26,45 @@ _ERRORS_ONLY = 3
 
 
 class Session:
-    """An open model. `run` may be called from several threads at once."""
+    """An open model. `run` may be called from several threads at once.
+
+    A graph with a fixed batch of one is run once for each image, so that any batch may be given to it.
+    """
 
     def __init__(self, card: Card, inference: onnxruntime.InferenceSession) -> None:
         self._inference = inference
         self._input = card.input.tensor
         self._keys = tuple(card.outputs)
         self._outputs = [card.outputs[key] for key in card.outputs]
+        self._one_at_a_time = inference.get_inputs()[0].shape[0] == 1
         self.provider: str = inference.get_providers()[0]
         """The execution provider that runs the graph."""
 
     def run(self, tensor: Floats) -> Mapping[str, Floats]:
         """One pass over a tensor of `preprocess.to_input`; float32 outputs by the names of the card's `outputs`."""
-        return dict(zip(self._keys, self._inference.run(self._outputs, {self._input: tensor}), strict=True))
+        if self._one_at_a_time and len(tensor) > 1:
+            alone = [self._inference.run(self._outputs, {self._input: tensor[i : i + 1]}) for i in range(len(tensor))]
+            found = [np.concatenate(outputs) for outputs in zip(*alone, strict=True)]
+        else:
+            found = self._inference.run(self._outputs, {self._input: tensor})
+        return dict(zip(self._keys, found, strict=True))
 
 
-def open_session(card: Card, path: Path, *, threads: int | None = None, provider: str = CPU) -> Session:
+def open_session(
+    card: Card,
+    path: Path,
+    *,
+    threads: int | None = None,
+    graph_optimisation: GraphOptimisation | None = None,
+    provider: str | None = None,
+) -> Session:
     """Loads the file of `Registry.path` after hashing the bytes that are loaded.
 
-    `threads` is the number for one pass, the card's when None. Raises WrongBytes; MissingModel when there is no such
-    file; BadSession when `provider` is not active (never a silent CPU) or the graph is not what the card says.
+    `threads` is the number for one pass; what is None is as the card says. Raises WrongBytes; MissingModel when there
+    is no such file; BadSession when the provider is not active (never a silent CPU) or the graph is not what the card
+    says.
     """
+    provider = provider or card.session.provider
     if provider not in onnxruntime.get_available_providers():
         raise _inactive(card, provider)
     try:
@@ -53,7 +72,7 @@ def open_session(card: Card, path: Path, *, threads: int | None = None, provider
     except FileNotFoundError as error:
         raise MissingModel(f"{card.name}: {path} does not exist. Run: overt models pull {card.name}") from error
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = _LEVELS[card.session.graph_optimisation]
+    options.graph_optimization_level = _LEVELS[graph_optimisation or card.session.graph_optimisation]
     options.intra_op_num_threads = threads or card.session.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
@@ -95,8 +114,9 @@ def _check_graph(card: Card, inference: onnxruntime.InferenceSession) -> None:
 
 
 def _fits(shape: list[int | str | None], expected: list[int | None]) -> bool:
-    """Whether a graph's shape has the expected sizes; None is a size that the graph must leave free."""
+    """Whether a graph's shape has the expected sizes; None is a size that the graph must leave free. The first is the
+    batch, which may also be fixed at one."""
     return len(shape) == len(expected) and all(
-        not isinstance(size, int) if wanted is None else size == wanted
-        for size, wanted in zip(shape, expected, strict=True)
+        not isinstance(size, int) or (place == 0 and size == 1) if wanted is None else size == wanted
+        for place, (size, wanted) in enumerate(zip(shape, expected, strict=True))
     )

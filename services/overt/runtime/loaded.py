@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from overt.governance.deployment import Deployment
 from overt.governance.watchlists import Category
-from overt.models.card import DetectorCard, EmbedderCard
+from overt.models.card import Card, DetectorCard, EmbedderCard
+from overt.models.origins import Origins
 from overt.models.registry import Registry
 from overt.models.session import Session, open_session
 from overt.runtime.metrics import Metrics
@@ -64,10 +66,22 @@ class LoadedModels:
         path = self.registry.path(card.name)
         space = card.space_id if isinstance(card, EmbedderCard) else ""
         self._metrics.model.labels(card.role, card.name, card.onnx.sha256, space).set(1)
-        return open_session(card, path, threads=self._settings.threads, provider=self._settings.provider)
+        return open_model(card, path, self._settings)
 
 
 def open_registry(settings: Settings) -> Registry:
     """The model cards, with the places where files may be."""
     search = [settings.models_dir] if settings.models_dir else []
-    return Registry(settings.cache / "models", search)
+    return Registry(settings.cache / "models", search, origins=Origins(settings.npm_registry, settings.mirrors))
+
+
+def open_model(card: Card, path: Path, settings: Settings) -> Session:
+    """Opens a model as its card says, except where a setting says otherwise. Raises as `open_session`."""
+    of_role = settings.detector_provider if card.role == "detector" else settings.embedder_provider
+    return open_session(
+        card,
+        path,
+        threads=settings.threads,
+        graph_optimisation=settings.graph_optimisation,
+        provider=of_role or settings.provider,
+    )

@@ -33,7 +33,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     cache: Path = Field(default_factory=_cache, description="Where models and demo material are kept.")
-    models_dir: Path | None = Field(default=None, description="A folder with an operator's own model files.")
+    models_dir: Path | None = Field(
+        default=None, description="A folder with model files of one's own, and cards of one's own in its folder cards."
+    )
+    npm_registry: str | None = Field(
+        default=None, repr=False, description="The npm registry models come from; none: the one npm is configured with."
+    )
+    mirrors: dict[str, str] = Field(
+        default_factory=dict,
+        repr=False,
+        description="As JSON: what a model's address begins with, and what to put there instead.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."
     )
@@ -59,8 +69,17 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Their port; 0: `serve` takes a free one and logs it, `run` has none."
     )
-    threads: int = Field(default=1, ge=1, le=64, description="Threads of each model session, and of OpenCV.")
-    provider: str = Field(default="CPUExecutionProvider", description="ONNX Runtime's execution provider.")
+    threads: int | None = Field(
+        default=None, ge=1, le=64, description="Threads of a model session, and of OpenCV; none: as its card says; 1."
+    )
+    graph_optimisation: Literal["basic", "extended", "all"] | None = Field(
+        default=None, description="ONNX Runtime's, of every graph: basic, extended or all; none: as its card says."
+    )
+    provider: str | None = Field(
+        default=None, description="ONNX Runtime's execution provider; none: as the card says. Never a silent CPU."
+    )
+    detector_provider: str | None = Field(default=None, description="The detector's, where it is another.")
+    embedder_provider: str | None = Field(default=None, description="The embedder's, where it is another.")
     detector_batch: int = Field(default=4, ge=1, le=64, description="Frames a detector takes at a time.")
     embedder_batch: int = Field(default=16, ge=1, le=256, description="Faces an embedder takes at a time.")
     unconsumed_frames: int = Field(default=8, ge=1, le=1000, description="Frames a camera may have waiting.")

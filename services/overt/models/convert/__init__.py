@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from overt.models.convert import centerface, dlib_resnet
+from overt.models.convert import centerface, dlib_resnet, mobilefacenet
 
 CONVERTERS: Mapping[str, Callable[[bytes], bytes]] = {
     "centerface_dynamic": centerface.convert,
     "dlib_resnet_v1": dlib_resnet.convert,
+    "mobilefacenet_192": mobilefacenet.convert,
 }
 """By the name that a card gives. Each raises ValueError when the input is not the file that it knows."""
