@@ -62,7 +62,7 @@ class Wiring:
         self.settings = settings
         self.metrics = metrics
         self.realtime = realtime
-        use_threads(settings.threads)
+        use_threads(settings.threads or 1)
         self.models = LoadedModels(world.deployment, settings, metrics)
 
     def worker(self, service: str, observe: Callable[[Sightings], None] | None = None) -> Worker:
