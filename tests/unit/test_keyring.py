@@ -80,11 +80,11 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_key_is_the_same_after_everything_was_restarted(folder: Path) -> None:
-    made = opened(folder).create("entry:e1")
-    for found in (opened(folder).get("entry:e1"), opened(folder).get_by_id(made.key.key_id)):
+    made = opened(folder).create("kept:e1")
+    for found in (opened(folder).get("kept:e1"), opened(folder).get_by_id(made.key.key_id)):
         assert found is not None
         assert found.key.reveal() == made.key.reveal()
-        assert (found.owner, found.expires_at_us) == ("entry:e1", None)
+        assert (found.owner, found.expires_at_us) == ("kept:e1", None)
 
 
 def test_every_key_is_random_and_of_its_own(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -93,7 +93,7 @@ def test_every_key_is_random_and_of_its_own(folder: Path, tmp_path_factory: pyte
     (other / "secret").write_bytes((folder / "secret").read_bytes())
     (other / "secret").chmod(0o600)
     opened(other).create_file()
-    made = [ring.create(owner).key for ring in (opened(folder), opened(other)) for owner in ("entry:a", "entry:b")]
+    made = [ring.create(owner).key for ring in (opened(folder), opened(other)) for owner in ("kept:a", "kept:b")]
     assert len({key.reveal() for key in made}) == 4
     assert len({key.key_id for key in made}) == 4
 
@@ -111,7 +111,7 @@ def test_racing_processes_get_one_key_and_lose_none(folder: Path) -> None:
 sys.stdin.readline()
 shared = [ring.create(f"alert:{n}", 7).key.key_id.hex() for n in range(5)]
 for n in range(5):
-    ring.create(f"entry:{sys.argv[2]}-{n}")
+    ring.create(f"kept:{sys.argv[2]}-{n}")
 print(*shared)
 """
     children = [process(folder, script, str(number)) for number in range(4)]
@@ -125,7 +125,7 @@ print(*shared)
 
 def test_racing_processes_make_one_file(tmp_path: Path) -> None:
     create_deployment_key(tmp_path / "secret")
-    script = 'print(ring.create_file()); ring.create("entry:" + sys.argv[2])'
+    script = 'print(ring.create_file()); ring.create("kept:" + sys.argv[2])'
     made = [said(child).strip() for child in [process(tmp_path, script, str(number)) for number in range(3)]]
     assert sorted(made) == ["False", "False", "True"]
     assert len(opened(tmp_path)) == 3
@@ -136,12 +136,12 @@ def test_racing_processes_make_one_file(tmp_path: Path) -> None:
 
 def test_a_destroyed_key_is_gone_for_every_process_at_its_next_call(folder: Path) -> None:
     ring = opened(folder)
-    key = ring.create("entry:e1").key
-    kept = ring.create("entry:e2").key
-    assert said(process(folder, 'print(ring.destroy("entry:e1"))')).strip() == "1"
-    assert ring.get("entry:e1") is None
+    key = ring.create("kept:e1").key
+    kept = ring.create("kept:e2").key
+    assert said(process(folder, 'print(ring.destroy("kept:e1"))')).strip() == "1"
+    assert ring.get("kept:e1") is None
     assert ring.get_by_id(key.key_id) is None
-    found = ring.get("entry:e2")
+    found = ring.get("kept:e2")
     assert found is not None
     assert found.key.reveal() == kept.reveal()
 
@@ -164,23 +164,23 @@ def test_an_expired_hour_is_swept_and_the_rest_stays(folder: Path) -> None:
     ring = opened(folder)
     ring.create("alert:old", 10 * HOUR_US)
     ring.create("alert:new", 11 * HOUR_US)
-    ring.create("entry:e1")
+    ring.create("kept:e1")
     content = (folder / "keyring").read_bytes()
     assert ring.sweep(10 * HOUR_US - 1) == 0
     assert (folder / "keyring").read_bytes() == content
     assert ring.sweep(10 * HOUR_US) == 1
-    assert {key.owner for key in opened(folder).every_key()} == {"alert:new", "entry:e1"}
+    assert {key.owner for key in opened(folder).every_key()} == {"alert:new", "kept:e1"}
     assert ring.is_destroyed("alert:old")
 
 
 def test_what_the_file_held_is_overwritten_when_it_is_replaced(folder: Path) -> None:
     """A second name of the old file shows what stays on the disk's blocks, for every version that held the key."""
     ring = opened(folder)
-    ring.create("entry:e1")
+    ring.create("kept:e1")
     os.link(folder / "keyring", folder / "with e1")
-    ring.create("entry:e2")
+    ring.create("kept:e2")
     os.link(folder / "keyring", folder / "with both")
-    ring.destroy("entry:e1")
+    ring.destroy("kept:e1")
     for name in ("with e1", "with both"):
         data = (folder / name).read_bytes()
         assert data
@@ -192,13 +192,76 @@ def test_a_whole_watchlist_is_one_rewriting(folder: Path) -> None:
     ring = opened(folder)
     began = (folder / "keyring").stat().st_ino
     os.link(folder / "keyring", folder / "before")  # keeps the number from being used again
-    ring.create_entry_keys([f"e{number}" for number in range(2000)])
+    ring.create_many([f"kept:e{number}" for number in range(2000)])
     once = (folder / "keyring").stat().st_ino
     assert once != began
-    ring.create_entry_keys([f"e{number}" for number in range(2000)])
+    ring.create_many([f"kept:e{number}" for number in range(2000)])
     assert (folder / "keyring").stat().st_ino == once
-    assert ring.destroy(*(f"entry:e{number}" for number in range(1990))) == 1990
+    assert ring.destroy(*(f"kept:e{number}" for number in range(1990))) == 1990
     assert len(opened(folder)) == 10
+
+
+# Shards: the keys of watchlist entries
+
+
+def test_a_change_of_one_entry_rewrites_one_small_file(folder: Path) -> None:
+    ring = opened(folder)
+    ring.create_entry_keys([f"e{number}" for number in range(3000)])
+    shards = {path: path.stat() for path in sorted((folder / "keyring.entries").glob("??"))}
+    assert len(shards) > 200
+    assert (folder / "keyring").stat().st_size < 2000
+    main = (folder / "keyring").stat().st_ino
+    assert ring.destroy_entry_key("e17")
+    changed = [path for path, old in shards.items() if path.stat().st_mtime_ns != old.st_mtime_ns]
+    assert len(changed) == 1
+    assert changed[0].stat().st_size < 20_000
+    assert (folder / "keyring").stat().st_ino == main
+    assert len(ring) == len(opened(folder)) == 2999
+
+
+def test_an_entrys_key_is_found_by_its_id_alone(folder: Path) -> None:
+    keys = opened(folder).create_many([f"entry:e{number}" for number in range(40)] + ["alert:now"])
+    again = opened(folder)
+    for key in keys:
+        found = again.get_by_id(key.key.key_id)
+        assert found is not None
+        assert found.owner == key.owner
+    assert again.get_by_id(bytes(16)) is None
+    assert again.get_by_id(b"\xff" * 16) is None
+
+
+def test_a_shard_that_is_gone_is_not_taken_for_an_empty_one(folder: Path) -> None:
+    opened(folder).create_entry_key("e1")
+    [shard] = (folder / "keyring.entries").glob("??")
+    shard.unlink()
+    with pytest.raises(KeyringMissing, match=shard.name):
+        opened(folder).get("entry:e1")
+
+
+def test_where_one_entry_was_destroyed_none_is_made(folder: Path) -> None:
+    ring = opened(folder)
+    ring.create_entry_key("e1")
+    ring.destroy_entry_key("e1")
+    with pytest.raises(KeyGone):
+        ring.create_many([*(f"entry:n{number}" for number in range(50)), "entry:e1"])
+    assert len(ring) == 0
+
+
+def test_a_watchlists_keys_are_swept_from_every_shard(folder: Path) -> None:
+    ring = opened(folder)
+    ring.create_many([f"entry:e{number}" for number in range(300)], HOUR_US)
+    ring.create_entry_key("stays")
+    assert ring.sweep(HOUR_US - 1) == 0
+    assert opened(folder).sweep(HOUR_US) == 300
+    assert [key.owner for key in ring.every_key()] == ["entry:stays"]
+
+
+def test_racing_processes_make_one_shard_and_lose_no_key(folder: Path) -> None:
+    """All begin with a keyring that has no shard yet."""
+    script = 'ring.create_entry_keys([f"{sys.argv[2]}-{n}" for n in range(30)])'
+    for child in [process(folder, script, str(number)) for number in range(4)]:
+        said(child)
+    assert len(opened(folder)) == 120
 
 
 # Wrong files
@@ -206,24 +269,24 @@ def test_a_whole_watchlist_is_one_rewriting(folder: Path) -> None:
 
 def test_a_missing_keyring_is_not_taken_for_an_empty_one(folder: Path) -> None:
     ring = opened(folder)
-    ring.create("entry:e1")
+    ring.create("kept:e1")
     (folder / "keyring").rename(folder / "elsewhere")
-    for attempt in (lambda: ring.get("entry:e1"), lambda: ring.create("entry:e2"), lambda: ring.sweep(1)):
+    for attempt in (lambda: ring.get("kept:e1"), lambda: ring.create("kept:e2"), lambda: ring.sweep(1)):
         with pytest.raises(KeyringMissing, match="keyring is missing"):
             attempt()
     (folder / "elsewhere").rename(folder / "keyring")
-    assert ring.get("entry:e1") is not None
+    assert ring.get("kept:e1") is not None
 
 
 def test_another_deployment_and_another_deployment_key_are_told_apart(folder: Path) -> None:
-    opened(folder).create("entry:e1")
+    opened(folder).create("kept:e1")
     content = (folder / "keyring").read_bytes()
     with pytest.raises(WrongDeployment, match="'d1', not to 'd2'"):
-        opened(folder, "d2").get("entry:e1")
+        opened(folder, "d2").get("kept:e1")
     (folder / "secret").unlink()
     create_deployment_key(folder / "secret")
     stranger = opened(folder)
-    for attempt in (lambda: stranger.get("entry:e1"), lambda: stranger.create("entry:e2"), stranger.create_file):
+    for attempt in (lambda: stranger.get("kept:e1"), lambda: stranger.create("kept:e2"), stranger.create_file):
         with pytest.raises(WrongDeploymentKey):
             attempt()
     assert (folder / "keyring").read_bytes() == content
@@ -234,7 +297,7 @@ def test_another_deployment_and_another_deployment_key_are_told_apart(folder: Pa
 def test_a_damaged_or_truncated_file_is_refused_and_left_alone(folder: Path, data: st.DataObject) -> None:
     path = folder / "keyring"
     if not len(opened(folder)):
-        opened(folder).create("entry:e1")
+        opened(folder).create("kept:e1")
     good = path.read_bytes()
     place = data.draw(st.integers(0, len(good) - 1), label="place")
     if data.draw(st.booleans(), label="cut"):
@@ -245,9 +308,9 @@ def test_a_damaged_or_truncated_file_is_refused_and_left_alone(folder: Path, dat
         path.write_bytes(bad)
         ring = opened(folder)
         with pytest.raises((KeyringCorrupt, WrongDeploymentKey)):
-            ring.get("entry:e1")
+            ring.get("kept:e1")
         with pytest.raises(KeyringError):
-            ring.destroy("entry:e1")
+            ring.destroy("kept:e1")
         assert path.read_bytes() == bad
     finally:
         path.write_bytes(good)
@@ -259,22 +322,22 @@ def test_a_damaged_or_truncated_file_is_refused_and_left_alone(folder: Path, dat
 def test_what_is_no_keyring_is_refused(folder: Path, content: bytes) -> None:
     (folder / "keyring").write_bytes(content)
     with pytest.raises(KeyringCorrupt, match="keyring"):
-        opened(folder).get("entry:e1")
+        opened(folder).get("kept:e1")
 
 
 def test_a_content_changed_by_somebody_without_the_deployment_key_is_refused(folder: Path) -> None:
     """The checksum can be made to fit by anybody; the tag cannot. Here: a tombstone taken away."""
-    opened(folder).create("entry:e1")
-    opened(folder).destroy("entry:e1")
+    opened(folder).create("kept:e1")
+    opened(folder).destroy("kept:e1")
     body, seal, _ = (folder / "keyring").read_bytes().split(b"\n")
     plain = json.loads(body)
-    assert [row["owner"] for row in plain["destroyed"]] == ["entry:e1"]
+    assert [row["owner"] for row in plain["destroyed"]] == ["kept:e1"]
     plain["destroyed"] = []
     forged = json.dumps(plain).encode()
     new_seal = json.loads(seal) | {"sha256": hashlib.sha256(forged).hexdigest()}
     (folder / "keyring").write_bytes(forged + b"\n" + json.dumps(new_seal).encode() + b"\n")
     with pytest.raises(WrongDeploymentKey):
-        opened(folder).create("entry:e1")
+        opened(folder).create("kept:e1")
 
 
 # Writers that fail
@@ -283,13 +346,13 @@ def test_a_content_changed_by_somebody_without_the_deployment_key_is_refused(fol
 def test_a_full_disk_loses_nothing(folder: Path) -> None:
     """A limit on the size of files fails the write half-way, as a full disk does."""
     ring = opened(folder)
-    ring.create_entry_keys([f"e{number}" for number in range(20)])
+    ring.create_many([f"kept:e{number}" for number in range(20)])
     content = (folder / "keyring").read_bytes()
     script = """
 import resource
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-for attempt in (lambda: ring.create("entry:one more"), lambda: ring.destroy("entry:e3"), lambda: ring.sweep(1)):
+for attempt in (lambda: ring.create("kept:one more"), lambda: ring.destroy("kept:e3"), lambda: ring.sweep(1)):
     try:
         print(attempt())
     except Exception as error:
@@ -302,7 +365,7 @@ for attempt in (lambda: ring.create("entry:one more"), lambda: ring.destroy("ent
     assert lines[2] == "0", "nothing to sweep needs no room"
     assert (folder / "keyring").read_bytes() == content
     assert names(folder) == {"secret", "keyring", "keyring.lock"}
-    assert ring.destroy("entry:e3") == 1
+    assert ring.destroy("kept:e3") == 1
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -327,19 +390,19 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_file_and_the_next_one_cleans
 ) -> None:
     """Either the key is still there or it is destroyed; and what the dead writer left is overwritten, too."""
     ring = opened(folder)
-    ring.create_entry_keys(["e1", "e2"])
+    ring.create_many(["kept:e1", "kept:e2"])
     os.link(folder / "keyring", folder / "old blocks")
     script = f"""
 def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)
 {dies}
-ring.destroy("entry:e1")
+ring.destroy("kept:e1")
 """
     said(process(folder, script), -signal.SIGKILL)
-    assert (ring.get("entry:e1") is not None) == survives
-    assert ring.get("entry:e2") is not None
-    ring.destroy("entry:e1")
-    ring.create("entry:e3")
-    assert {key.owner for key in opened(folder).every_key()} == {"entry:e2", "entry:e3"}
+    assert (ring.get("kept:e1") is not None) == survives
+    assert ring.get("kept:e2") is not None
+    ring.destroy("kept:e1")
+    ring.create("kept:e3")
+    assert {key.owner for key in opened(folder).every_key()} == {"kept:e2", "kept:e3"}
     assert not (folder / "old blocks").read_bytes().strip(b"\0")
     assert names(folder) == {"secret", "keyring", "keyring.lock", "old blocks"}
 
@@ -347,15 +410,15 @@ ring.destroy("entry:e1")
 def test_writers_killed_one_after_the_other_lose_nothing(folder: Path) -> None:
     """What the first left beside the file is a second name of the file itself: the next must not overwrite it."""
     ring = opened(folder)
-    ring.create("entry:e1")
+    ring.create("kept:e1")
     script = """
 def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)
 os.replace = die
-ring.create("entry:e2")
+ring.create("kept:e2")
 """
     for _ in range(2):
         said(process(folder, script), -signal.SIGKILL)
-        assert {key.owner for key in opened(folder).every_key()} == {"entry:e1"}
+        assert {key.owner for key in opened(folder).every_key()} == {"kept:e1"}
 
 
 def test_a_writer_that_sleeps_with_the_lock_stops_writers_in_time_and_no_reader(
@@ -363,30 +426,30 @@ def test_a_writer_that_sleeps_with_the_lock_stops_writers_in_time_and_no_reader(
 ) -> None:
     monkeypatch.setattr(keyring_file, "_LOCK_TIMEOUT_S", 0.1)
     ring = opened(folder)
-    ring.create("entry:e1")
+    ring.create("kept:e1")
     with (folder / "keyring.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(KeyringNotWritten, match=r"keyring\.lock"):
-            ring.create("entry:e2")
-        assert opened(folder).get("entry:e1") is not None
-    ring.create("entry:e2")
+            ring.create("kept:e2")
+        assert opened(folder).get("kept:e1") is not None
+    ring.create("kept:e2")
 
 
 def test_readers_are_never_disturbed_by_a_writer(folder: Path) -> None:
     ring = opened(folder)
-    kept = ring.create("entry:kept").key.reveal()
+    kept = ring.create("kept:kept").key.reveal()
     script = """
 print("ready", flush=True)
 for number in range(100):
-    ring.create(f"entry:{number}")
-    ring.destroy(f"entry:{number}")
+    ring.create(f"kept:{number}")
+    ring.destroy(f"kept:{number}")
 """
     writer = process(folder, script)
     assert writer.stdout is not None
     writer.stdout.readline()
     reads = 0
     while writer.poll() is None:
-        found = opened(folder).get("entry:kept")
+        found = opened(folder).get("kept:kept")
         assert found is not None
         assert found.key.reveal() == kept
         reads += 1
@@ -397,8 +460,8 @@ for number in range(100):
 def test_a_file_that_is_replaced_and_overwritten_while_it_is_read_is_read_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened(folder).create("entry:kept")
-    fstat, writes = os.fstat, iter(["entry:1", "entry:2"])
+    opened(folder).create("kept:kept")
+    fstat, writes = os.fstat, iter(["kept:1", "kept:2"])
 
     def rewrite_after(handle: int) -> os.stat_result:
         status = fstat(handle)
@@ -409,8 +472,8 @@ def test_a_file_that_is_replaced_and_overwritten_while_it_is_read_is_read_again(
 
     reader = opened(folder)
     monkeypatch.setattr(os, "fstat", rewrite_after)
-    assert reader.get("entry:kept") is not None
-    assert reader.get("entry:2") is not None
+    assert reader.get("kept:kept") is not None
+    assert reader.get("kept:2") is not None
     assert next(writes, None) is None
 
 
@@ -419,13 +482,13 @@ def test_a_rewriting_is_seen_though_the_clock_stands_still(folder: Path, monkeyp
     ring = opened(folder)
     for number in range(5):
         before = keyring_version(ring)
-        opened(folder).create(f"entry:{number}")
+        opened(folder).create(f"kept:{number}")
         assert keyring_version(ring)[1] > before[1]
-        assert ring.get(f"entry:{number}") is not None
+        assert ring.get(f"kept:{number}") is not None
 
 
 def keyring_version(ring: Keyring) -> tuple[int, int, int]:
-    return ring._file.version()
+    return ring._main._file.version()
 
 
 # Secrets
@@ -433,9 +496,9 @@ def keyring_version(ring: Keyring) -> tuple[int, int, int]:
 
 def test_no_key_shows_in_the_file_a_repr_an_error_or_a_pickle(folder: Path) -> None:
     ring = opened(folder)
-    durable = ring.create("entry:e1")
-    ring.create("entry:gone")
-    ring.destroy("entry:gone")
+    durable = ring.create("kept:e1")
+    ring.create("kept:gone")
+    ring.destroy("kept:gone")
     deployment_key = load_deployment_key(folder / "secret")
     for secret in (durable.key.reveal(), deployment_key.reveal()):
         shapes = (secret, secret.hex().encode(), base64.b64encode(secret), repr(secret)[2:-1].encode())
@@ -444,7 +507,7 @@ def test_no_key_shows_in_the_file_a_repr_an_error_or_a_pickle(folder: Path) -> N
             repr((ring, durable, durable.key, deployment_key, ring.every_key(), vars(ring))).encode(),
         ]
         attempts: list[Callable[[], object]] = [
-            lambda: ring.create("entry:gone"),
+            lambda: ring.create("kept:gone"),
             lambda: opened(folder, "d2").get("x"),
         ]
         for wrong in attempts:

@@ -11,40 +11,33 @@ for longer than a destroyed key may still be opened.
 
 from __future__ import annotations
 
-import base64
-import json
+import hashlib
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from overt.ports import Clock, KeyGone, NotAuthentic
+from overt.ports import Clock, KeyGone
 from overt.runtime.deployment_key import DeploymentKey, create_deployment_key, load_deployment_key
-from overt.runtime.keyring_file import KeyringFile, Version
-from overt.runtime.keyring_format import Contents, KeyringCorrupt, Tombstone, WrappedKey
-from overt.runtime.keys import SealingKey
+from overt.runtime.keyring_format import KeyringMissing, KeyringNotWritten
+from overt.runtime.keyring_ring import DurableKey, Ring
 
 __all__ = ["DurableKey", "Keyring", "create_deployment_key", "entry_owner", "load_deployment_key"]
 
-
-@dataclass(frozen=True, slots=True)
-class DurableKey:
-    """A key of the keyring, and whose it is."""
-
-    key: SealingKey
-    owner: str
-    created_at_us: int
-    expires_at_us: int | None
-
-    def expired(self, now_us: int) -> bool:
-        """Whether its time is over, even if nobody has destroyed it yet."""
-        return self.expires_at_us is not None and self.expires_at_us <= now_us
+_ENTRY = "entry:"
+_MAIN_IDS = b"\x00"
+"""How the ids of keys in the main file begin; those of the shards begin with 1 to 255, their number."""
+_SHARDS = 255
 
 
 class Keyring:
-    """The keyring of one deployment. Processes and threads may share the file; a change is seen by all at their next
-    call. Every method raises KeyringError (an Unavailable) when the file cannot be used; it is never half changed.
+    """The keyring of one deployment: a main file, and beside it a folder of shards for the keys of watchlist entries.
+
+    A file is rewritten whole when a key in it is made or destroyed. With 100,000 entries in 255 shards that is some
+    100 KB for a change, and every other process reads as little again. Processes and threads may share the files; a
+    change is seen by all at their next call. Every method raises KeyringError (an Unavailable) when a file cannot be
+    used; no file is ever half changed.
     """
 
     def __init__(
@@ -55,143 +48,140 @@ class Keyring:
         *,
         clock: Clock = lambda: time.time_ns() // 1000,
     ) -> None:
-        self._file = KeyringFile(path, deployment_key, deployment_id)
+        self._path = path
         self._deployment_key = deployment_key
         self._deployment_id = deployment_id
         self._clock = clock
         self._lock = threading.Lock()
-        self._version: Version | None = None
-        self._contents = Contents()
-        self._by_id: dict[str, WrappedKey] = {}
+        self._main = self._ring(path, _MAIN_IDS)
+        self._shards: dict[int, Ring] = {}
 
     def create_file(self) -> bool:
         """Makes an empty keyring unless there is one; False when there is, and it opens. Safe to race."""
-        if not self._file.path.exists():
-            with self._file.locked():
-                if not self._file.path.exists():
-                    self._file.write(Contents())
-                    return True
-        self._current()
-        return False
+        return self._main.create_file()
 
     def get(self, owner: str) -> DurableKey | None:
         """The owner's key, None when it has none: never created, or destroyed."""
-        wrapped = self._current().keys.get(owner)
-        return None if wrapped is None else self._unwrapped(wrapped)
+        ring = self._of(owner)
+        return None if ring is None else ring.get(owner)
 
     def get_by_id(self, key_id: bytes) -> DurableKey | None:
         """The key with this id, None when it does not exist any more."""
-        self._current()
-        wrapped = self._by_id.get(key_id.hex())
-        return None if wrapped is None else self._unwrapped(wrapped)
+        ring = self._main if key_id[:1] == _MAIN_IDS else self._shard(key_id[0])
+        return None if ring is None else ring.get_by_id(key_id)
 
     def is_destroyed(self, owner: str) -> bool:
         """Whether the owner had a key that was destroyed."""
-        return owner in self._current().destroyed
+        ring = self._of(owner)
+        return ring is not None and ring.is_destroyed(owner)
 
     def every_key(self) -> Sequence[DurableKey]:
         """All keys that exist: for whoever proves what they still open."""
-        return [self._unwrapped(wrapped) for wrapped in self._current().keys.values()]
+        return [key for ring in self._rings() for key in ring.every_key()]
 
     def __len__(self) -> int:
         """Keys that exist."""
-        return len(self._current().keys)
+        return sum(len(ring) for ring in self._rings())
 
     def create(self, owner: str, expires_at_us: int | None = None) -> DurableKey:
         """The owner's key, made if there is none. Raises KeyGone when it was destroyed."""
         return self.create_many([owner], expires_at_us)[0]
 
     def create_many(self, owners: Sequence[str], expires_at_us: int | None = None) -> list[DurableKey]:
-        """The key of each owner, with one rewriting of the file. Raises KeyGone, and then none is made."""
-        keys = self._current().keys
-        if not all(owner in keys for owner in owners):
-            with self._file.locked():
-                contents = self._current()
-                self._refuse_destroyed(owners)
-                made = {owner: self._wrapped(owner, expires_at_us) for owner in owners if owner not in contents.keys}
-                self._file.write(Contents({**contents.keys, **made}, contents.destroyed))
-            keys = self._current().keys
-        found = [keys.get(owner) for owner in owners]
-        if None in found:  # destroyed by another process between our two looks
-            raise KeyGone("a key was destroyed while it was made")
-        return [self._unwrapped(wrapped) for wrapped in found if wrapped is not None]
+        """The key of each owner, with one rewriting of each file. Raises KeyGone, and then none is made."""
+        for owner in owners:
+            if self.is_destroyed(owner):
+                raise KeyGone(f"the key of {owner} was destroyed; it cannot be made again: use a new id")
+        found: dict[str, DurableKey] = {}
+        for number, those in _by_shard(owners).items():
+            ring = self._main if number is None else self._shard(number, make=True)
+            assert ring is not None
+            found |= zip(those, ring.create_many(those, expires_at_us), strict=True)
+        return [found[owner] for owner in owners]
 
     def destroy(self, *owners: str) -> int:
         """Destroys the owners' keys for good; returns how many existed."""
-        with self._file.locked():
-            contents = self._current()
-            gone = [contents.keys[owner] for owner in dict.fromkeys(owners) if owner in contents.keys]
-            if gone:
-                self._rewrite_without(contents, gone)
-        return len(gone)
+        gone = 0
+        for number, those in _by_shard(owners).items():
+            ring = self._main if number is None else self._shard(number)
+            gone += 0 if ring is None else ring.destroy(*those)
+        return gone
 
     def sweep(self, now_us: int) -> int:
-        """Destroys the keys that have expired (hours of alert images); returns how many. Cheap when there are none."""
-        if not _expired(self._current(), now_us):
-            return 0
-        with self._file.locked():
-            contents = self._current()
-            gone = _expired(contents, now_us)
-            if gone:
-                self._rewrite_without(contents, gone)
-        return len(gone)
+        """Destroys the keys that have expired (hours of alert images, watchlists); returns how many. Cheap when there
+        are none."""
+        return sum(ring.sweep(now_us) for ring in self._rings())
 
     def create_entry_key(self, entry_id: str) -> None:
         """Gives a watchlist entry its key: enrolment does, matchers never. Raises KeyGone when it was destroyed."""
         self.create_many([entry_owner(entry_id)])
 
     def create_entry_keys(self, entry_ids: Sequence[str]) -> None:
-        """`create_entry_key` for a whole watchlist with one rewriting of the file."""
+        """`create_entry_key` for a whole watchlist with one rewriting of each file."""
         self.create_many([entry_owner(entry_id) for entry_id in entry_ids])
 
     def destroy_entry_key(self, entry_id: str) -> bool:
         """Destroys a watchlist entry's key; False when it had none."""
         return self.destroy(entry_owner(entry_id)) == 1
 
-    def _current(self) -> Contents:
-        """The file's content as of now: read again only when the file is another than the one last read."""
+    def _ring(self, path: Path, id_prefix: bytes) -> Ring:
+        return Ring(path, self._deployment_key, self._deployment_id, id_prefix=id_prefix, clock=self._clock)
+
+    @property
+    def _folder(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.entries")
+
+    def _of(self, owner: str) -> Ring | None:
+        number = _shard_of(owner)
+        return self._main if number is None else self._shard(number)
+
+    def _shard(self, number: int, *, make: bool = False) -> Ring | None:
+        """A shard; None when it was never made. Raises KeyringMissing where its file is gone though it was made."""
+        known = self._shards.get(number)
+        if known is not None:
+            return known
+        path = self._folder / f"{number:02x}"
+        made = number in self._main.shards()
+        if made and not path.exists():
+            raise KeyringMissing(f"keyring {path} is missing: mount the folder that holds it, or restore it")
+        if not made and not make:
+            return None
+        ring = self._ring(path, bytes([number]))
+        if not made:
+            self._make_folder()
+            ring.create_file()
+            self._main.add_shard(number)
         with self._lock:
-            if self._version is None or self._version != self._file.version():
-                self._contents, self._version = self._file.read()
-                self._by_id = {wrapped.key_id: wrapped for wrapped in self._contents.keys.values()}
-            return self._contents
+            return self._shards.setdefault(number, ring)
 
-    def _rewrite_without(self, contents: Contents, gone: Sequence[WrappedKey]) -> None:
-        now_us = self._clock()
-        ids = {wrapped.key_id for wrapped in gone}
-        left = {owner: wrapped for owner, wrapped in contents.keys.items() if wrapped.key_id not in ids}
-        buried = {wrapped.owner: Tombstone(wrapped.key_id, wrapped.owner, now_us) for wrapped in gone}
-        self._file.write(Contents(left, {**contents.destroyed, **buried}))
-
-    def _refuse_destroyed(self, owners: Sequence[str]) -> None:
-        for owner in owners:
-            if self.is_destroyed(owner):
-                raise KeyGone(f"the key of {owner} was destroyed; it cannot be made again: use a new id")
-
-    def _wrapped(self, owner: str, expires_at_us: int | None) -> WrappedKey:
-        key, now_us = SealingKey.random(), self._clock()
-        associated = self._associated(key.key_id.hex(), owner, now_us, expires_at_us)
-        sealed = base64.b64encode(self._deployment_key.seal(key.reveal(), associated)).decode()
-        return WrappedKey(key.key_id.hex(), owner, now_us, expires_at_us, sealed)
-
-    def _unwrapped(self, wrapped: WrappedKey) -> DurableKey:
-        created_at_us, expires_at_us = wrapped.created_at_us, wrapped.expires_at_us
-        associated = self._associated(wrapped.key_id, wrapped.owner, created_at_us, expires_at_us)
+    def _make_folder(self) -> None:
         try:
-            secret = self._deployment_key.open(base64.b64decode(wrapped.wrapped), associated)
-        except NotAuthentic:
-            raise KeyringCorrupt(f"keyring {self._file.path}: the key of {wrapped.owner} does not unwrap") from None
-        key = SealingKey(bytes.fromhex(wrapped.key_id), secret)
-        return DurableKey(key, wrapped.owner, created_at_us, expires_at_us)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise KeyringNotWritten(f"keyring {self._folder} cannot be made: {error.strerror}") from error
 
-    def _associated(self, *parts: str | int | None) -> bytes:
-        return b"overt key\x00" + json.dumps([self._deployment_id, *parts]).encode()
+    def _rings(self) -> Iterable[Ring]:
+        yield self._main
+        for number in self._main.shards():
+            ring = self._shard(number)
+            if ring is not None:
+                yield ring
 
 
 def entry_owner(entry_id: str) -> str:
     """The owner under which a watchlist entry's key stands in the keyring."""
-    return f"entry:{entry_id}"
+    return f"{_ENTRY}{entry_id}"
 
 
-def _expired(contents: Contents, now_us: int) -> list[WrappedKey]:
-    return [w for w in contents.keys.values() if w.expires_at_us is not None and w.expires_at_us <= now_us]
+def _shard_of(owner: str) -> int | None:
+    """The number of the shard that holds an owner's key; None: the main file."""
+    if not owner.startswith(_ENTRY):
+        return None
+    return 1 + int.from_bytes(hashlib.sha256(owner.encode()).digest()[:4], "big") % _SHARDS
+
+
+def _by_shard(owners: Iterable[str]) -> dict[int | None, list[str]]:
+    those: dict[int | None, list[str]] = defaultdict(list)
+    for owner in dict.fromkeys(owners):
+        those[_shard_of(owner)].append(owner)
+    return those

@@ -68,10 +68,11 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A keyring's content: keys and tombstones, each by owner."""
+    """A file's content: keys and tombstones, each by owner, and in the main file the numbers of the shards."""
 
     keys: Mapping[str, WrappedKey] = field(default_factory=dict)
     destroyed: Mapping[str, Tombstone] = field(default_factory=dict)
+    shards: tuple[int, ...] = ()
 
 
 def serialised(contents: Contents, deployment_key: DeploymentKey, deployment_id: str) -> bytes:
@@ -81,6 +82,7 @@ def serialised(contents: Contents, deployment_key: DeploymentKey, deployment_id:
         "deployment_id": deployment_id,
         "keys": [_row(key) for key in contents.keys.values()],
         "destroyed": [_row(tombstone) for tombstone in contents.destroyed.values()],
+        "shards": list(contents.shards),
     }
     body = json.dumps(plain, separators=(",", ":")).encode()
     tag = base64.b64encode(deployment_key.seal(b"", _associated(body))).decode()
@@ -113,6 +115,7 @@ def parsed(data: bytes, deployment_key: DeploymentKey, deployment_id: str, path:
     return Contents(
         {row["owner"]: WrappedKey(**row) for row in plain["keys"]},
         {row["owner"]: Tombstone(**row) for row in plain["destroyed"]},
+        tuple(plain["shards"]),
     )
 
 

@@ -34,9 +34,10 @@ class SealingKey:
         self._cipher = AESGCM(secret)
 
     @classmethod
-    def random(cls) -> SealingKey:
-        """A new key, random and derived from nothing: once it is destroyed nobody can make it again."""
-        return cls(os.urandom(KEY_ID_BYTES), os.urandom(SECRET_BYTES))
+    def random(cls, id_prefix: bytes = b"") -> SealingKey:
+        """A new key, random and derived from nothing: once it is destroyed nobody can make it again. Its id begins with
+        `id_prefix`."""
+        return cls(id_prefix + os.urandom(KEY_ID_BYTES - len(id_prefix)), os.urandom(SECRET_BYTES))
 
     def seal(self, plain: bytes, associated: bytes) -> bytes:
         """Nonce, ciphertext, tag: `OVERHEAD_BYTES` more than `plain`."""
