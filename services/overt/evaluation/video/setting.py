@@ -1,0 +1,81 @@
+"""The deployment that an evaluation runs: a deployment's own recognition, before a scene of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from overt.demo.walk import ZONE
+from overt.governance.deployment import Deployment, Models, Recognition
+
+CAMERA = "walk-past"
+CATEGORY = "evaluated"
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+_WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What of a deployment decides on a pass. `like`: take all of it from that deployment's first category."""
+
+    detector: str = "yunet-s"
+    embedder: str = "mobilefacenet-192"
+    min_face_px: int = 32
+    crops_per_track: int = 4
+    threshold: float | None = None
+    strong_threshold: float | None = None
+    confirmations: int = 2
+    like: Deployment | None = None
+
+
+def deployment_for(
+    operating: Operating, *, source: str, watchlist: str, whole: bool = False, realtime: bool = False
+) -> Deployment:
+    """The deployment. Off real time it has the same window, and so the same ids, in every run.
+
+    Its cool-down is 0: that a subject alerts only once a minute would hide false alerts of people who follow each
+    other here much closer than in a street.
+    """
+    begin = datetime.now(UTC) - timedelta(minutes=1) if realtime else _BEGIN
+    like = operating.like
+    category: dict[str, object] = {
+        "confirmations": operating.confirmations,
+        "threshold": operating.threshold,
+        "strong_threshold": operating.strong_threshold,
+    }
+    if like is not None:
+        first = like.watchlist.categories[0]
+        category = {
+            name: getattr(first, name) for name in ("confirmations", "threshold", "strong_threshold", "within_s")
+        }
+    said = Deployment.model_validate(
+        {
+            "deployment": "evaluation",
+            "purpose": "Measure how well passes are recognised, on labelled material",
+            "site": {"id": "evaluation", "place": "This machine", "reason": "An evaluation"},
+            "authority": {"officer": "Whoever started it", "reason": "An evaluation; no operational use"},
+            "window": {"start": begin.isoformat(), "end": (begin + timedelta(hours=24)).isoformat()},
+            "cameras": [
+                {
+                    "id": CAMERA,
+                    "source": source,
+                    "partition": 0,
+                    "zone": {"id": "zone", "polygon": [list(corner) for corner in (_WHOLE if whole else ZONE)]},
+                }
+            ],
+            "watchlist": {
+                "source": watchlist,
+                "categories": [{"id": CATEGORY, "kind": "wanted", "basis": "An evaluation", **category}],
+            },
+        }
+    )
+    models = like.models if like else Models(detector=operating.detector, embedder=operating.embedder)
+    recognition = (
+        like.recognition
+        if like
+        else Recognition(min_face_px=operating.min_face_px, crops_per_track=operating.crops_per_track)
+    )
+    update = {"models": models, "recognition": recognition.model_copy(update={"cooldown_s": 0.0})}
+    if like is not None:
+        update |= {"realtime": like.realtime}
+    return said.model_copy(update=update)
