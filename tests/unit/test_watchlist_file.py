@@ -104,7 +104,13 @@ def test_the_file_is_an_avro_container_of_sealed_payloads_and_is_its_owners_only
     content = path.read_bytes()
     assert not any(e.vector.tobytes() in content for e in entries)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert sorted(p.name for p in desk.folder.iterdir()) == ["key", "keyring-d1", "keyring-d1.lock", "list.watchlist"]
+    assert sorted(p.name for p in desk.folder.iterdir()) == [
+        "key",
+        "keyring-d1",
+        "keyring-d1.entries",
+        "keyring-d1.lock",
+        "list.watchlist",
+    ]
 
 
 def test_after_its_end_it_is_refused_and_its_keys_are_swept(desk: Desk) -> None:
