@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overt.detector.align import Aligner
+from overt.detector.detections import Detections
 from overt.detector.families import make_detector
 from overt.detector.locate import Locator
 from overt.embedder.model import EmbeddingModel
+from overt.messages import Vector
 from overt.models.card import DetectorCard, EmbedderCard
-from overt.models.session import open_session
 from overt.picture import Bgr, use_threads
-from overt.runtime.loaded import open_registry
+from overt.runtime.loaded import open_model, open_registry
 from overt.runtime.settings import Settings
-from overt.watchlist.enrol import Extractor, FoundFaces
 
 FaceRule = Literal["central", "only"]
 """Which face of an image is the person's: the one nearest to the image's centre, or the only one there is."""
@@ -88,13 +90,24 @@ def choose(settings: Settings, choice: Choice) -> Models:
     return Models(detector, embedder.model_copy(update={"mirror": mirror}), recipe)
 
 
-def open_extractor(settings: Settings, models: Models) -> Extractor:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """From pixels to a template."""
+
+    find: Callable[[Bgr], Detections]
+    """Every sure face of an image."""
+    chip: Callable[[Bgr, NDArray[np.float32]], Bgr | None]
+    """The aligned chip for landmarks [5, 2]; None where they are no face."""
+    embed: Callable[[Bgr], Vector]
+    """Chips uint8 [N, S, S, 3] to unit vectors float32 [N, D]."""
+
+
+def open_parts(settings: Settings, models: Models) -> Parts:
     """The parts that a deployment enrols and recognises with, opened. Raises overt.models.errors.ModelError."""
-    use_threads(settings.threads)
+    use_threads(settings.threads or 1)
     registry = open_registry(settings)
     detector, embedder = (
-        open_session(card, registry.path(card.name), threads=settings.threads, provider=settings.provider)
-        for card in (models.detector, models.embedder)
+        open_model(card, registry.path(card.name), settings) for card in (models.detector, models.embedder)
     )
     recipe, alignment = models.recipe, models.embedder.alignment
     locator = Locator(
@@ -104,9 +117,4 @@ def open_extractor(settings: Settings, models: Models) -> Extractor:
     )
     aligner = Aligner(np.asarray(alignment.points_xy, np.float64), alignment.chip_px)
     model = EmbeddingModel(models.embedder, lambda tensor: np.asarray(embedder.run(tensor)["embedding"]))
-
-    def find(bgr: Bgr) -> FoundFaces:
-        found = locator.locate_precisely(bgr)
-        return FoundFaces(found.xyxy, found.landmarks)
-
-    return Extractor(find, aligner.chip, model.embed, recipe.space_id)
+    return Parts(locator.locate_precisely, aligner.chip, model.embed)

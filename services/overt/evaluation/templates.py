@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from overt.detector.detections import Detections
 from overt.evaluation.cache import Cache, Row
 from overt.evaluation.datasets import Box, Sample
-from overt.evaluation.recipe import FaceRule
+from overt.evaluation.recipe import FaceRule, Parts
 from overt.messages import Vector
 from overt.picture import BadPicture, Bgr, decode
-from overt.watchlist.enrol import Extractor, FoundFaces
 
 _LONGEST_SIDE_PX = 1280  # as enrolment reduces larger images
 _LEAST_OVERLAP = 0.3
@@ -56,7 +56,7 @@ class Template:
 class Maker:
     """Makes templates with models that are opened when the first one is wanted, which may be never."""
 
-    extractor: Callable[[], Extractor]
+    parts: Callable[[], Parts]
     face: FaceRule
     min_face_px: float
 
@@ -66,8 +66,8 @@ class Maker:
             bgr, factor = _reduced(decode(data))
         except BadPicture:
             return Template(image_sha256, None, Failure.UNREADABLE, 0.0)
-        extractor = self.extractor()
-        faces = extractor.find(bgr)
+        parts = self.parts()
+        faces = parts.find(bgr)
         chosen = _chosen(faces, bgr, self.face, None if box is None else np.asarray(box, np.float64) * factor)
         if isinstance(chosen, Failure):
             return Template(image_sha256, None, chosen, 0.0)
@@ -76,10 +76,10 @@ class Maker:
         eyes_px = float(np.linalg.norm(landmarks[1] - landmarks[0]))
         if min(right - left, bottom - top) < self.min_face_px:
             return Template(image_sha256, None, Failure.TOO_SMALL, eyes_px)
-        chip = extractor.chip(bgr, landmarks)
+        chip = parts.chip(bgr, landmarks)
         if chip is None:
             return Template(image_sha256, None, Failure.NOT_ALIGNABLE, eyes_px)
-        vector = extractor.embed(chip[None])[0]
+        vector = parts.embed(chip[None])[0]
         if not np.isfinite(vector).all():
             return Template(image_sha256, None, Failure.NOT_FINITE, eyes_px)
         return Template(image_sha256, np.asarray(vector, np.float32), None, eyes_px)
@@ -161,7 +161,7 @@ def _from_row(sha256: str, row: Row) -> Template | None:
     return Template(sha256, None, Failure[row.failure], row.eyes_px) if row.failure in Failure.__members__ else None
 
 
-def _chosen(faces: FoundFaces, bgr: Bgr, rule: FaceRule, box: NDArray[np.float64] | None) -> int | Failure:
+def _chosen(faces: Detections, bgr: Bgr, rule: FaceRule, box: NDArray[np.float64] | None) -> int | Failure:
     """The number of the person's face among those found."""
     found = faces.xyxy.astype(np.float64)
     if box is not None:
