@@ -10,12 +10,15 @@ from pathlib import Path
 
 import yaml
 
+from overt.models.origins import Origins
 from overt.models.registry import CARDS, Registry
 from overt.models.sources import PypiSource
 
 MODEL = b"a model of no weight" * 50
 SDIST_MEMBER = "tiny_models-1.0/tiny_models/model.dat"
 WHEEL_MEMBER = "tiny_wheel/model.onnx"
+NPM_MEMBER = "package/model.onnx"
+ADDRESS = "https://models.example/v1/theirs.onnx"
 
 
 def digest(data: bytes) -> dict[str, str | int]:
@@ -43,6 +46,22 @@ def make_wheel(path: Path) -> None:
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-wheel\nVersion: 1.0\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
+
+
+def make_npm_archive(model: bytes = MODEL) -> bytes:
+    """The archive of an npm package."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, data in {"package/package.json": b"{}", NPM_MEMBER: model}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def npm_source(package: str, archive: bytes) -> dict[str, object]:
+    pinned: dict[str, object] = {"archive_bytes": digest(archive), "member_bytes": digest(MODEL)}
+    return {"kind": "npm", "package": package, "version": "1.0.0", "member": NPM_MEMBER} | pinned
 
 
 class World:
@@ -77,5 +96,5 @@ class World:
         assert isinstance(source, PypiSource)
         return source
 
-    def registry(self, *search: Path) -> Registry:
-        return Registry(self.cache, search, self.cards)
+    def registry(self, *search: Path, origins: Origins | None = None) -> Registry:
+        return Registry(self.cache, search, self.cards, origins)
