@@ -91,7 +91,7 @@ def choose(settings: Settings, choice: Choice) -> Models:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Extractor:
     """From pixels to a template."""
 
     find: Callable[[Bgr], Detections]
@@ -102,7 +102,7 @@ class Parts:
     """Chips uint8 [N, S, S, 3] to unit vectors float32 [N, D]."""
 
 
-def open_parts(settings: Settings, models: Models) -> Parts:
+def open_extractor(settings: Settings, models: Models) -> Extractor:
     """The parts that a deployment enrols and recognises with, opened. Raises overt.models.errors.ModelError."""
     use_threads(settings.threads or 1)
     registry = open_registry(settings)
@@ -117,4 +117,4 @@ def open_parts(settings: Settings, models: Models) -> Parts:
     )
     aligner = Aligner(np.asarray(alignment.points_xy, np.float64), alignment.chip_px)
     model = EmbeddingModel(models.embedder, lambda tensor: np.asarray(embedder.run(tensor)["embedding"]))
-    return Parts(locator.locate_precisely, aligner.chip, model.embed)
+    return Extractor(locator.locate_precisely, aligner.chip, model.embed)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from overt.detector.detections import Detections
 from overt.evaluation.cache import Cache, Row
 from overt.evaluation.datasets import Box, Sample
-from overt.evaluation.recipe import FaceRule, Parts
+from overt.evaluation.recipe import Extractor, FaceRule
 from overt.messages import Vector
 from overt.picture import BadPicture, Bgr, decode
 
@@ -56,7 +56,7 @@ class Template:
 class Maker:
     """Makes templates with models that are opened when the first one is wanted, which may be never."""
 
-    parts: Callable[[], Parts]
+    extractor: Callable[[], Extractor]
     face: FaceRule
     min_face_px: float
 
@@ -66,8 +66,8 @@ class Maker:
             bgr, factor = _reduced(decode(data))
         except BadPicture:
             return Template(image_sha256, None, Failure.UNREADABLE, 0.0)
-        parts = self.parts()
-        faces = parts.find(bgr)
+        extractor = self.extractor()
+        faces = extractor.find(bgr)
         chosen = _chosen(faces, bgr, self.face, None if box is None else np.asarray(box, np.float64) * factor)
         if isinstance(chosen, Failure):
             return Template(image_sha256, None, chosen, 0.0)
@@ -76,10 +76,10 @@ class Maker:
         eyes_px = float(np.linalg.norm(landmarks[1] - landmarks[0]))
         if min(right - left, bottom - top) < self.min_face_px:
             return Template(image_sha256, None, Failure.TOO_SMALL, eyes_px)
-        chip = parts.chip(bgr, landmarks)
+        chip = extractor.chip(bgr, landmarks)
         if chip is None:
             return Template(image_sha256, None, Failure.NOT_ALIGNABLE, eyes_px)
-        vector = parts.embed(chip[None])[0]
+        vector = extractor.embed(chip[None])[0]
         if not np.isfinite(vector).all():
             return Template(image_sha256, None, Failure.NOT_FINITE, eyes_px)
         return Template(image_sha256, np.asarray(vector, np.float32), None, eyes_px)
