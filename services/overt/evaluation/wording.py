@@ -39,7 +39,7 @@ def rate_in_words(measured: Rate | Estimate | NotMeasurable) -> str:
     most = measured.at_most() if isinstance(measured, Rate) else measured.at_most
     interval = measured.clopper_pearson() if isinstance(measured, Rate) else measured.interval
     if rate.count == 0:
-        return f"none in {rate.trials:,}: at most {percent(most)} at {percent(interval.level)}"
+        return f"none in {_trials(measured)}: at most {percent(most)} at {100 * interval.level:g} %"
     low, high = percent(interval.low).removesuffix(" %"), percent(interval.high)
     return f"{percent(rate.value)} ({low} to {high}), {rate.count:,} of {rate.trials:,}"
 
@@ -52,13 +52,20 @@ def claim_in_words(measured: Rate | Estimate | NotMeasurable, target: float, wha
     rate = measured if isinstance(measured, Rate) else measured.rate
     most = measured.at_most() if isinstance(measured, Rate) else measured.at_most
     units = rate.trials if isinstance(measured, Rate) else measured.people
-    seen = f"{rate.count:,} in {rate.trials:,}" + (f" of {units:,} people" if units < rate.trials else "")
+    seen, level = f"{rate.count:,} in {_trials(measured)}", f"{100 * LEVEL:g} %"
     if most <= target:
-        return f"{wanted} can be claimed at {percent(LEVEL)}: {seen}, so at most {percent(most)}"
-    text = f"{wanted} cannot be claimed at {percent(LEVEL)} from {seen}: it is at most {percent(most)}"
+        return f"{wanted} can be claimed at {level}: {seen}, so at most {percent(most)}"
+    text = f"{wanted} cannot be claimed at {level} from {seen}: it is at most {percent(most)}"
     if units < (needed := passes_needed(target)):
         return f"{text}; it needs {needed:,} people without a single one"
     return text
+
+
+def _trials(measured: Rate | Estimate) -> str:
+    """How many trials, and of how many people where these are fewer."""
+    if isinstance(measured, Rate) or measured.people >= measured.rate.trials:
+        return f"{measured.trials if isinstance(measured, Rate) else measured.rate.trials:,}"
+    return f"{measured.rate.trials:,} of {measured.people:,} people"
 
 
 def value_in_words(value: float | NotMeasurable, digits: int = 3) -> str:
