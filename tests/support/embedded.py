@@ -55,7 +55,7 @@ def parsed(content: Mapping[str, Any]) -> Deployment:
 
 
 def enrolled(deployment: Deployment, with_settings: Settings) -> Enrolment:
-    """The watchlist's folder, enrolled with the deployment's models."""
+    """The watchlist, enrolled with the deployment's models."""
     wiring = Wiring(memory_world(deployment)[0], with_settings, Metrics(), realtime=False)
     return enrol_folder(wiring, lambda done, total: None)
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from overt.governance.listing import ListedImage
 from overt.messages import Kind, Vector, WatchlistEntry
 from overt.picture import Bgr, declared_size, encode
-from overt.watchlist.enrol import Extractor, FoundFaces, Refused, Terms, enrol
+from overt.watchlist.enrol import Enrolled, Extractor, FoundFaces, Terms, enrol, template_of
+from overt.watchlist.results import Refusal
 from tests.support import messages as make
 from tests.support.messages import unit
 
@@ -43,7 +44,8 @@ class Models:
     def find(self, bgr: Bgr) -> FoundFaces:
         self.seen.append(bgr)
         boxes = np.array([self.box] * self.faces, np.float32).reshape(-1, 4)
-        return FoundFaces(boxes, np.array([landmarks(self.eyes_px)] * self.faces, np.float32).reshape(-1, 5, 2))
+        points = np.array([landmarks(self.eyes_px)] * self.faces, np.float32).reshape(-1, 5, 2)
+        return FoundFaces(boxes, points, np.full(self.faces, 0.9, np.float32))
 
     def chip(self, bgr: Bgr, points: NDArray[np.float32]) -> Bgr | None:
         assert points.shape == (5, 2)
@@ -69,8 +71,12 @@ def listed(path: Path, subject: str = "S1") -> ListedImage:
     return ListedImage(path, subject, "missing")
 
 
-def outcome(path: Path, models: Models | None = None, subject: str = "S1") -> WatchlistEntry | Refused:
-    return enrol(listed(path, subject), TERMS, (models or Models()).extractor(), 77)
+def outcome(
+    path: Path, models: Models | None = None, subject: str = "S1", terms: Terms = TERMS
+) -> WatchlistEntry | Refusal:
+    extractor = (models or Models()).extractor()
+    made = enrol(listed(path, subject), terms, lambda data, box: template_of(data, box, extractor), "plain/1", 77)
+    return made.entry if isinstance(made, Enrolled) else made
 
 
 def entry_of(path: Path, models: Models | None = None) -> WatchlistEntry:
@@ -81,8 +87,8 @@ def entry_of(path: Path, models: Models | None = None) -> WatchlistEntry:
 
 def why(path: Path, models: Models | None = None) -> str:
     refused = outcome(path, models)
-    assert isinstance(refused, Refused)
-    assert refused.image.path == path
+    assert isinstance(refused, Refusal)
+    assert refused.place == str(path)
     return refused.why
 
 
@@ -128,7 +134,7 @@ def test_enrolling_again_replaces_the_entry_and_another_image_is_another(image: 
 
 
 def enrolled_for(deployment_id: str, path: Path) -> WatchlistEntry:
-    made = enrol(listed(path), dataclasses.replace(TERMS, deployment_id=deployment_id), Models().extractor(), 1)
+    made = outcome(path, terms=dataclasses.replace(TERMS, deployment_id=deployment_id))
     assert isinstance(made, WatchlistEntry)
     return made
 
@@ -213,7 +219,7 @@ def test_a_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/S\xff_1.png"))
     path.write_bytes(encode(portrait(), "png"))
     refused = outcome(path, subject=path.stem)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert "UTF-8" in refused.why
 
 

@@ -151,13 +151,13 @@ def run_embedded(
 
 
 def enrol(wiring: Wiring) -> Enrolment:
-    """Enrols the watchlist's folder, saying what was refused. Raises UserError when nobody could be enrolled."""
+    """Enrols the watchlist, saying what was refused. Raises UserError when nobody could be enrolled."""
     try:
         enrolment = enrol_folder(wiring, Bar("enrolling, images"))
     except WatchlistError as error:
         raise UserError(f"the watchlist cannot be used:\n  {error}", 6) from error
     for refused in enrolment.refused:
-        say(f"not enrolled: {refused.image.path}: {refused.why}")
+        say(f"not enrolled: {refused.place}: {refused.why}")
     if not enrolment.entries:
         raise UserError("nobody could be enrolled; see the reasons above", 6)
     say(f"watchlist: {len(enrolment.entries)} images of {enrolment.subjects} subjects")

@@ -1,54 +1,64 @@
-"""Enrols a deployment's watchlist folder with the deployment's models."""
+"""Enrols a deployment's watchlist with the deployment's models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from overt.governance.deployment import Deployment
-from overt.governance.listing import ListedImage, listed_images
 from overt.messages import WatchlistEntry
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
-from overt.watchlist.enrol import Extractor, Refused, Terms, enrol
+from overt.watchlist.build import Making, Progress, enrolled, with_resemblances
+from overt.watchlist.enrol import Templates, template_of
+from overt.watchlist.results import Built, Refusal
+from overt.watchlist.sources import listing_of
+from overt.watchlist.twins import Alike
 
 
 @dataclass(slots=True)
 class Enrolment:
-    """What became of a watchlist's folder."""
+    """What became of a watchlist's source."""
 
     entries: list[WatchlistEntry] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
     @property
     def subjects(self) -> int:
         return len({entry.subject_id for entry in self.entries})
 
 
-def enrol_folder(wiring: Wiring, progress: Callable[[int, int], None]) -> Enrolment:
-    """Enrols every listed image. Raises overt.governance.listing.WatchlistError for a folder that cannot be used."""
-    images = listed_images(wiring.deployment.watchlist)
+def enrol_folder(wiring: Wiring, progress: Progress) -> Enrolment:
+    """Enrols what the deployment's watchlist lists, a folder or another source. Raises overt.governance.listing.WatchlistError for a source that
+    cannot be used."""
+    with listing_of(wiring.deployment.watchlist) as listing:
+        built = enrolled(listing, making(wiring, lambda templates, _: templates), progress)
+    return Enrolment(list(built.entries), list(built.refusals))
+
+
+Remembering = Callable[[Templates, dict[str, str]], Templates]
+"""Wraps what makes templates, for the models of these sha256."""
+
+
+def build(wiring: Wiring, remembering: Remembering, enrolling: Progress, comparing: Progress) -> Built:
+    """Makes the deployment's watchlist, and compares everybody on it with everybody. Raises WatchlistError."""
+    made_with = making(wiring, remembering)
+    with listing_of(wiring.deployment.watchlist) as listing:
+        built = enrolled(listing, made_with, enrolling)
+    return with_resemblances(built, made_with, comparing)
+
+
+def making(wiring: Wiring, remembering: Remembering) -> Making:
+    """With what the deployment's watchlist is made."""
+    models, deployment = wiring.models, wiring.deployment
     extractor = wiring.extractor()
-    result = Enrolment()
-    for done, outcome in enumerate(_outcomes(wiring.deployment, images, extractor), start=1):
-        if isinstance(outcome, Refused):
-            result.refused.append(outcome)
-        else:
-            result.entries.append(outcome)
-        progress(done, len(images))
-    return result
-
-
-def _outcomes(
-    deployment: Deployment, images: Sequence[ListedImage], extractor: Extractor
-) -> Iterator[WatchlistEntry | Refused]:
-    for image in images:
-        category = deployment.category(image.category_id)
-        terms = Terms(
-            deployment_id=deployment.deployment_id,
-            kind=category.kind,
-            basis=category.basis,
-            valid_from_us=deployment.window.start_us,
-            valid_until_us=deployment.window.end_us,
-        )
-        yield enrol(image, terms, extractor, now_us())
+    sha256 = {"detector": models.detector.onnx.sha256, "embedder": models.embedder.onnx.sha256}
+    thresholds = {c.category_id: models.thresholds(c) for c in deployment.watchlist.categories}
+    return Making(
+        deployment=deployment,
+        templates=remembering(lambda data, box: template_of(data, box, extractor), sha256),
+        space_id=models.embedder.space_id,
+        models=sha256,
+        alike={name: Alike(found.match, found.strong) for name, found in thresholds.items()},
+        unlike_below=models.embedder.match.points[0].cosine,
+        clock=now_us,
+    )

@@ -140,7 +140,7 @@ class Wiring:
 
         def find(bgr: Bgr) -> FoundFaces:
             found = locator.locate_precisely(bgr)
-            return FoundFaces(found.xyxy, found.landmarks)
+            return FoundFaces(found.xyxy, found.landmarks, found.scores)
 
         return Extractor(find, aligner.chip, model.embed, self.models.embedder.space_id)
 

@@ -9,23 +9,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from overt.governance.files import Unreadable
 from overt.governance.listing import ListedImage
 from overt.identity import entry_id
-from overt.messages import Kind, Vector, WatchlistEntry
-from overt.picture import BadPicture, Bgr, Picture, decode
+from overt.messages import Box, Kind, Vector, WatchlistEntry
+from overt.picture import BadPicture, Bgr, Picture, encode
+from overt.watchlist.pixels import part_with, pixels_of, reduced
+from overt.watchlist.portrait import WANTED_EYES_PX, eye_distance_px, judge
+from overt.watchlist.results import Refusal
 
-_LONGEST_SIDE_PX = 1280
-"""Larger images are reduced first: a face that is enrolled from one is still far above what a model takes."""
 _THUMBNAIL_PX = 160
-_LARGEST_FILE = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFaces:
-    """Faces in a reference image: boxes float32 [N, 4] (left, top, right, bottom), landmarks float32 [N, 5, 2]."""
+    """Faces in a reference image: boxes float32 [N, 4] (left, top, right, bottom), landmarks float32 [N, 5, 2], scores
+    float32 [N], 0 to 1."""
 
     xyxy: NDArray[np.float32]
     landmarks: NDArray[np.float32] = field(repr=False)  # it must never reach a log
+    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Extractor:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What every entry of a category carries."""
+    """On what ground an entry is on the list, and for how long."""
 
     deployment_id: str
     kind: Kind
@@ -54,41 +57,43 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A reference image that was not enrolled, and what is wrong with it, for the watchlist's maker."""
+class Template:
+    """What the models make of an image, and what they say of it."""
 
-    image: ListedImage
+    vector: Vector = field(repr=False)  # it must never reach a log
+    """float32 [D], L2 norm 1."""
+    thumbnail: bytes = field(repr=False)
+    """JPEG of the face: of a hundred thousand entries, pixels would fill the memory."""
+    eye_distance_px: float
+    quality: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why an image gives no template."""
+
     why: str
 
 
-def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -> WatchlistEntry | Refused:
+Templates = Callable[[bytes, Box | None], Template | Unusable]
+"""From an image's bytes, and a box where one is given, to its template."""
+
+
+def enrol(image: ListedImage, terms: Terms, templates: Templates, space_id: str, now_us: int) -> Enrolled | Refusal:
     """Makes the entry of one reference image. Its id comes from deployment, subject and file name."""
-    if not _is_text(image.subject_id + image.path.name):
-        return Refused(image, "its name or its subject's is not UTF-8 text: rename it")
     try:
-        if image.path.stat().st_size > _LARGEST_FILE:
-            return Refused(image, f"the file is larger than {_LARGEST_FILE // 1_000_000} MB")
-        bgr = _reduced(decode(image.path.read_bytes()))
-    except BadPicture as error:
-        return Refused(image, str(error))
-    except OSError as error:
-        return Refused(image, f"the file cannot be read: {error.strerror}")
-    faces = extractor.find(bgr)
-    if len(faces.xyxy) != 1:
-        many = f"{len(faces.xyxy)} faces" if len(faces.xyxy) else "no face"
-        return Refused(image, f"{many} found; exactly one is wanted: cut the image to the subject's face")
-    landmarks = faces.landmarks[0]
-    between_eyes = float(np.linalg.norm(landmarks[1] - landmarks[0]))
-    if between_eyes < extractor.min_eye_distance_px:
-        wanted = extractor.min_eye_distance_px
-        return Refused(image, f"{between_eyes:.0f} px between the eyes, {wanted:.0f} wanted: use a larger image")
-    chip = extractor.chip(bgr, landmarks)
-    if chip is None:
-        return Refused(image, "the face's landmarks cannot be aligned: use a frontal image")
-    vector = extractor.embed(chip[None])[0]
-    if not np.isfinite(vector).all():
-        return Refused(image, "the model gives no finite vector for it")
-    return WatchlistEntry(
+        (image.subject_id + image.path.name).encode()
+    except UnicodeEncodeError:  # a file system may hold other bytes
+        return Refusal(image.place, "", "its name or its subject's is not UTF-8 text: rename it")
+    said = image.particulars
+    try:
+        template = templates(image.data(), said.box)
+    except Unreadable as error:
+        template = Unusable(str(error))
+    if isinstance(template, Unusable):
+        return Refusal(image.place, image.subject_id, template.why)
+    entry = WatchlistEntry(
         entry_id=entry_id(terms.deployment_id, image.subject_id, image.path.name),
         deployment_id=terms.deployment_id,
         subject_id=image.subject_id,
@@ -97,27 +102,98 @@ def enrol(image: ListedImage, terms: Terms, extractor: Extractor, now_us: int) -
         basis=terms.basis,
         valid_from_us=terms.valid_from_us,
         valid_until_us=terms.valid_until_us,
-        space_id=extractor.space_id,
+        space_id=space_id,
         enrolled_at_us=now_us,
-        vector=vector,
-        reference_image=Picture(bgr=_thumbnail(bgr, faces.xyxy[0])),
+        vector=template.vector,
+        reference_image=Picture(encoded=template.thumbnail),
+        image_source=said.image_source,
+        image_date=said.image_date.isoformat() if said.image_date else None,
+        reviewer=said.reviewer,
+        under_18=bool(said.under_18),
+        decision_id=said.decision_id,
+        notes=said.notes,
     )
+    return Enrolled(entry, template)
 
 
-def _is_text(name: str) -> bool:
-    """Whether a name can travel in a record; a file system may hold other bytes."""
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """An entry, with what its image was like."""
+
+    entry: WatchlistEntry
+    template: Template
+
+
+def template_of(data: bytes, box: Box | None, extractor: Extractor) -> Template | Unusable:
+    """Finds the one face of an image (in the box, where one is given), judges it, and makes its template."""
     try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        bgr = pixels_of(data)
+        if box is not None:
+            bgr, box = part_with(bgr, box)
+    except BadPicture as error:
+        return Unusable(str(error))
+    face = _look(bgr, box, extractor)
+    if isinstance(face, Unusable):
+        return face
+    if face.eyes_px < WANTED_EYES_PX and face.scale < 1:
+        face = _closer(bgr, face, extractor)
+    if face.eyes_px < extractor.min_eye_distance_px:
+        wanted = extractor.min_eye_distance_px
+        return Unusable(f"{face.eyes_px:.0f} px between the eyes, {wanted:.0f} wanted: use a larger image")
+    chip = extractor.chip(face.bgr, face.landmarks)
+    if chip is None:
+        return Unusable("the face's landmarks cannot be aligned: use a frontal image")
+    verdict = judge(chip, face.landmarks, face.score)
+    if verdict.refusals:
+        return Unusable(f"{', '.join(verdict.refusals)}: use another image")
+    vector = extractor.embed(chip[None])[0]
+    if not np.isfinite(vector).all():
+        return Unusable("the model gives no finite vector for it")
+    thumbnail = encode(_thumbnail(face.bgr, face.xyxy), "jpeg")
+    return Template(vector, thumbnail, face.eyes_px, verdict.quality, verdict.warnings)
 
 
-def _reduced(bgr: Bgr) -> Bgr:
-    factor = _LONGEST_SIDE_PX / max(bgr.shape[:2])
-    if factor >= 1:
-        return bgr
-    return np.asarray(cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+@dataclass(frozen=True, slots=True)
+class _Face:
+    bgr: Bgr = field(repr=False)
+    """The image that it was found in."""
+    scale: float
+    """By what that image's sides had been multiplied."""
+    xyxy: NDArray[np.float32]
+    landmarks: NDArray[np.float32] = field(repr=False)
+    score: float
+
+    @property
+    def eyes_px(self) -> float:
+        return eye_distance_px(self.landmarks)
+
+
+def _look(bgr: Bgr, box: Box | None, extractor: Extractor) -> _Face | Unusable:
+    """The one face of the image, or of the box in it."""
+    seen, scale = reduced(bgr)
+    found = extractor.find(seen)
+    mine = list(range(len(found.xyxy)))
+    if box is not None:
+        centres = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2 / scale
+        mine = [i for i in mine if box.x1 <= centres[i, 0] <= box.x2 and box.y1 <= centres[i, 1] <= box.y2]
+    if len(mine) != 1:
+        many = f"{len(mine)} faces" if mine else "no face"
+        if box is not None:
+            return Unusable(f"{many} found in the box; exactly one is wanted: give the box of the subject's face")
+        return Unusable(
+            f"{many} found; exactly one is wanted: cut the image to the subject's face"
+            + (", or give its box in a manifest" if mine else "")
+        )
+    (i,) = mine
+    return _Face(seen, scale, found.xyxy[i], found.landmarks[i], float(found.scores[i]))
+
+
+def _closer(bgr: Bgr, face: _Face, extractor: Extractor) -> _Face:
+    """The same face in the pixels of the file, of which it had lost some when the image was reduced."""
+    x1, y1, x2, y2 = (float(corner) / face.scale for corner in face.xyxy)
+    part, box = part_with(bgr, Box(x1, y1, x2, y2))
+    again = _look(part, box, extractor)
+    return face if isinstance(again, Unusable) else again
 
 
 def _thumbnail(bgr: Bgr, xyxy: NDArray[np.float32]) -> Bgr:
@@ -130,5 +206,5 @@ def _thumbnail(bgr: Bgr, xyxy: NDArray[np.float32]) -> Bgr:
     cut = bgr[top:bottom, left:right]
     factor = _THUMBNAIL_PX / max(cut.shape[:2])
     if factor >= 1:
-        return cut.copy()
+        return cut
     return np.asarray(cv2.resize(cut, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
