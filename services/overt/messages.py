@@ -42,6 +42,16 @@ class Authority(StrEnum):
     SIGNED = "SIGNED"
 
 
+class AuditAction(StrEnum):
+    """What was done to a watchlist."""
+
+    LIST_PUBLISHED = "watchlist_published"
+    LIST_DESTROYED = "watchlist_destroyed"
+    ENTRY_ADDED = "watchlist_entry_added"
+    ENTRY_UPDATED = "watchlist_entry_updated"
+    ENTRY_REMOVED = "watchlist_entry_removed"
+
+
 class AcquisitionFailure(StrEnum):
     """Why a pass gave no usable template (ISO/IEC 19795-1: failure to acquire)."""
 
@@ -266,6 +276,8 @@ class WatchlistEntry:
     """The recorded decision behind the entry. Under 18 there is no entry without one."""
     notes: str = field(default="", repr=False)
     """What an operator should know; no name."""
+    revision: int = 0
+    """Grows with each change of the entry. A matcher that knows a later one passes over an earlier one."""
 
     @property
     def key(self) -> str:
@@ -291,7 +303,27 @@ class Adjudication:
         return self.alert_id
 
 
-Message = Frame | Face | Embedding | Match | Alert | Pass | WatchlistEntry | Adjudication
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Something that was done by a person and must be accounted for. It holds no biometric."""
+
+    event_id: str
+    deployment_id: str
+    at_us: int
+    actor: str
+    """Who did it."""
+    action: AuditAction
+    reason: str
+    """Why, in the actor's words."""
+    subject_id: str | None = None
+    entry_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.deployment_id
+
+
+Message = Frame | Face | Embedding | Match | Alert | Pass | WatchlistEntry | Adjudication | AuditEvent
 
 TOPIC_OF: dict[type[Message], str] = {
     Frame: "frames",
@@ -302,6 +334,7 @@ TOPIC_OF: dict[type[Message], str] = {
     Pass: "passes",
     WatchlistEntry: "watchlist",
     Adjudication: "adjudications",
+    AuditEvent: "audit",
 }
 """The topic on which each record travels, without the deployment's prefix."""
 

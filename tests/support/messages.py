@@ -17,6 +17,8 @@ from overt.messages import (
     AcquisitionFailure,
     Adjudication,
     Alert,
+    AuditAction,
+    AuditEvent,
     Authority,
     Box,
     Embedding,
@@ -170,9 +172,14 @@ def adjudication(**changes: Any) -> Adjudication:
     return dataclasses.replace(made, **changes)
 
 
+def audit_event(**changes: Any) -> AuditEvent:
+    made = AuditEvent("v1", "d1", 5_000_000, "registrar", AuditAction.ENTRY_REMOVED, "warrant withdrawn", "S1", "e1")
+    return dataclasses.replace(made, **changes)
+
+
 def one_of_each() -> list[Message]:
     """A message of every kind."""
-    return [frame(), face(), embedding(), match(), alert(), passing(), entry(), adjudication()]
+    return [frame(), face(), embedding(), match(), alert(), passing(), entry(), adjudication(), audit_event()]
 
 
 def records(cls: type[T]) -> st.SearchStrategy[T]:

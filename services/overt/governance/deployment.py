@@ -106,7 +106,7 @@ class Retention(Part):
         default=31.0, gt=0, le=366, description="Days that the counts of passers-by are kept; they hold no biometric."
     )
     adjudications_days: Number = Field(
-        default=31.0, gt=0, le=366, description="Days that people's judgements of alerts are kept."
+        default=31.0, gt=0, le=366, description="Days that people's judgements of alerts, and the audit of what they did, are kept."
     )
     decision: Text | None = Field(
         default=None, description="Decision that allows alert images to be kept for more than 24 hours."
