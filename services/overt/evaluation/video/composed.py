@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from overt.demo.film import Shot, shots
+from overt.demo.film import Shot, frame_count, shots
 from overt.demo.walk import Person, Photo, Walker, schedule
 from overt.evaluation.video.cast import Passer
 from overt.evaluation.video.conditions import Conditions
@@ -41,9 +41,18 @@ def walkers_of(passers: Sequence[Passer], boxes: Sequence[Xyxy], conditions: Con
 
 class ComposedReader(Reading):
     """See overt.frame.reader.Reader. Notes in `truth` who is where in each picture, and in `made_s` the CPU seconds
-    that making pictures has cost this thread."""
+    that making pictures has cost this thread. `told` hears which share of the pictures is made."""
 
-    def __init__(self, walkers: Sequence[Walker], conditions: Conditions, truth: Truth, clock: Clock) -> None:
+    def __init__(
+        self,
+        walkers: Sequence[Walker],
+        conditions: Conditions,
+        truth: Truth,
+        clock: Clock,
+        told: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self._told = told
+        self._frames = frame_count(walkers, conditions.fps)
         self._labels = [int(walker.label) for walker in walkers]
         self._conditions = conditions
         self._truth = truth
@@ -60,6 +69,7 @@ class ComposedReader(Reading):
         if self._shot is None:
             return EndOfSource(self._number + 1, round((self._number + 1) * interval_us))
         self._number += 1
+        self._told((self._number + 1) / self._frames)
         faces = (TrueFace(self._labels[face.walker], face.xyxy, face.clear) for face in self._shot.faces)
         self._truth.faces.append(tuple(faces))
         self._truth.taken_at_us.append(self._clock())

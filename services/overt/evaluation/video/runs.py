@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 import overt
 from overt.evaluation.cache import open_cache
 from overt.evaluation.datasets import Dataset, Sample
-from overt.evaluation.recipe import Choice, choose, open_extractor
+from overt.evaluation.recipe import Choice, Extractor, choose, open_extractor
 from overt.evaluation.templates import Maker, templates
 from overt.evaluation.video import records
 from overt.evaluation.video.cast import Cast, Parts, Passer, cast
@@ -38,7 +39,6 @@ from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
 from overt.runtime.world import now_us
-from overt.watchlist.enrol import Extractor
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
@@ -80,6 +80,8 @@ class Evaluated:
     enrolled: Enrolled
     confirming: Confirming
     threshold: float
+    models: dict[str, str]
+    """Names and sha256 of the files."""
     stretches: tuple[StretchRecord, ...]
 
 
@@ -109,23 +111,41 @@ def evaluate_composed(
         path = kept / f"{number:04}.json"
         found = None if fresh else records.read(path)
         if found is None:
-            progress("walk-pasts", done, len(whole.passers))
-            found = _Stretch(plan, deployment, settings, enrolled, extractor).run(
+            told = partial(_told, progress, done, len(passers), len(whole.passers))
+            found = _Stretch(plan, deployment, settings, enrolled, extractor, told).run(
                 number, passers, subjects, confirming, stop
             )
             records.write(path, found)
         stretches.append(found)
         done += len(passers)
         progress("walk-pasts", done, len(whole.passers))
-    return Evaluated(whole, deployment, enrolled, confirming, thresholds.match, tuple(stretches))
+    models = {
+        "detector": loaded.detector.name,
+        "detector_sha256": loaded.detector.onnx.sha256,
+        "embedder": loaded.embedder.name,
+        "embedder_sha256": loaded.embedder.onnx.sha256,
+        "space_id": loaded.embedder.space_id,
+    }
+    return Evaluated(whole, deployment, enrolled, confirming, thresholds.match, models, tuple(stretches))
+
+
+def _told(progress: Progress, done: int, here: int, total: int, share: float) -> None:
+    progress("walk-pasts", done + round(share * here), total)
 
 
 class _Stretch:
     """One stretch, composed and run."""
 
     def __init__(
-        self, plan: Plan, deployment: Deployment, settings: Settings, enrolled: Enrolled, extractor: Extractor
+        self,
+        plan: Plan,
+        deployment: Deployment,
+        settings: Settings,
+        enrolled: Enrolled,
+        extractor: Extractor,
+        told: Callable[[float], None],
     ) -> None:
+        self._told = told
         self._plan = plan
         self._deployment = deployment
         self._settings = settings
@@ -145,7 +165,7 @@ class _Stretch:
         there = [passer for passer, box in zip(passers, boxes, strict=True) if box is not None]
         walkers = walkers_of(there, [box for box in boxes if box is not None], plan.conditions, number)
         truth = Truth()
-        reader = ComposedReader(walkers, plan.conditions, truth, now_us)
+        reader = ComposedReader(walkers, plan.conditions, truth, now_us, self._told)
 
         def opens(source: CameraSource, *, clock: Clock, folder_fps: float, open_s: float, read_s: float) -> Reader:
             del source, clock, folder_fps, open_s, read_s
