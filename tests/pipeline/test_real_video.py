@@ -234,4 +234,5 @@ def test_the_command_alerts_on_the_three_in_the_whole_clip(studio: Studio, tmp_p
     card = studio.wiring().models.embedder
     assert isinstance(card, EmbedderCard)
     assert {alert["space_id"] for alert in ended.alerts} == {card.space_id}
+    assert card.match is not None
     assert {alert["threshold"] for alert in ended.alerts} <= {point.cosine for point in card.match.points}

@@ -49,6 +49,7 @@ def test_no_model_file_ships_with_the_package() -> None:
 SPACES = {
     "dlib-resnet-v1/1": "7c005f2bb580f67d",
     "mobilefacenet-192/1": "cf8fb1b167718959",
+    "sface/1": "f5421e89681382f4",
 }
 
 
@@ -154,6 +155,7 @@ def test_an_unknown_name_and_a_wrong_role_list_what_there_is(tmp_path: Path) -> 
 
 def test_thresholds_are_looked_up_by_false_match_rate(tmp_path: Path) -> None:
     match = Registry(tmp_path).embedder("dlib-resnet-v1").match
+    assert match is not None
     assert match.default == match.at(match.default_fmr)
     assert match.at(1e-3) < match.at(1e-4) < match.at(1e-5)
     with pytest.raises(KeyError):

@@ -6,78 +6,43 @@ vectors. So each is tried here too and must miss the golden numbers by far more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from overt.models.card import Card, DetectorCard, EmbedderCard, Point
+from overt.models import golden
+from overt.models.card import Card, DetectorCard, EmbedderCard, Golden
+from overt.models.errors import BadSession
 from overt.models.preprocess import Floats, to_input
-from overt.models.session import open_session
+from overt.models.session import Session, open_session
 from tests.support.models import model_registry, real_model
 
-Pixels = NDArray[np.uint8]
+MISSED_BY = 10 * golden.TOLERANCE
 
-# First numbers of the output named, for `pattern`: of an embedder its unit vector, of a detector the raw output.
-GOLDEN: dict[str, tuple[str, list[float]]] = {
-    "centerface": ("landmarks", [0.49634, 0.51804, 0.48447, 0.49153, 0.46114, 0.44357, 0.4236, 0.45594]),
-    "dlib-resnet-v1": ("embedding", [-0.05684, 0.04297, 0.034, -0.05157, -0.05489, -0.04324, -0.06446, -0.04947]),
-    "mobilefacenet-192": ("embedding", [-0.01175, 0.01263, 0.01143, 0.01682, -0.03917, -0.03835, -0.04533, -0.10509]),
-    "yunet-n": ("kps_32", [0.29209, 0.11028, 0.76737, 0.10044, 0.69084, 0.45764, 0.41224, 0.7451]),
-    "yunet-s": ("kps_32", [0.57848, 0.57774, 1.77226, 0.55676, 1.4011, 1.42956, 0.87934, 2.03977]),
-}
-
-TOLERANCE = 1e-3
-MISSED_BY = 10 * TOLERANCE
+CARDS = [c.name for c in model_registry().cards() if c.golden is not None]
+EMBEDDERS = [name for name in CARDS if isinstance(model_registry().card(name), EmbedderCard)]
+DETECTORS = [name for name in CARDS if isinstance(model_registry().card(name), DetectorCard)]
 
 
-def pattern(side: int, points_xy: Sequence[Point]) -> Pixels:
-    """A picture of nobody, uint8 [1, side, side, 3] BGR: a slope of colours with a soft spot at each of five points.
-
-    Only sums, products and roots, which give the same numbers on every machine.
-    """
-    y, x = np.mgrid[:side, :side].astype(np.float64)
-    picture = np.stack([40 + 60 * x / side, 90 + 50 * y / side, 130 + 45 * (x + y) / side], axis=2)
-    eye, nose, mouth = (150, 60, 30), (90, 140, 230), (60, 40, 200)
-    for (px, py), colour in zip(points_xy, (eye, eye, nose, mouth, mouth), strict=True):
-        weight = np.clip(1 - ((x - px) ** 2 + (y - py) ** 2) / (0.09 * side) ** 2, 0, None)[..., None]
-        picture = picture * (1 - weight) + np.array(colour) * weight
-    return np.asarray(np.round(picture), np.uint8)[None]
+def opened(name: str) -> tuple[Card, Session, Golden]:
+    card = model_registry().card(name)
+    assert card.golden is not None
+    return card, open_session(card, real_model(name)), card.golden
 
 
-def template(card: Card) -> tuple[int, list[Point]]:
-    """Side and points of the pattern: an embedder's own; for detectors the default embedder's on 128 px."""
-    embedder = card if isinstance(card, EmbedderCard) else model_registry().embedder("dlib-resnet-v1")
-    side = card.input.chip_px or 128
-    scale = side / embedder.alignment.chip_px
-    return side, [(x * scale, y * scale) for x, y in embedder.alignment.points_xy]
-
-
-def answer(card: Card, tensor: Floats) -> Floats:
-    """The numbers that are compared with GOLDEN."""
-    name, golden = GOLDEN[card.name]
-    output = open_session(card, real_model(card.name)).run(tensor)[name].ravel()
-    if isinstance(card, EmbedderCard):
-        output = output / np.linalg.norm(output)
-    return np.asarray(output[: len(golden)], np.float32)
-
-
-def distance(card: Card, tensor: Floats) -> float:
-    return float(np.abs(answer(card, tensor) - np.array(GOLDEN[card.name][1], np.float32)).max())
-
-
-CARDS = [c.name for c in model_registry().cards()]
-EMBEDDERS = [c.name for c in model_registry().cards() if isinstance(c, EmbedderCard)]
+def test_every_model_that_was_ever_run_here_has_golden_numbers() -> None:
+    assert [c.name for c in model_registry().cards() if c.golden is None] == ["sface"]
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_a_model_gives_its_golden_numbers(name: str) -> None:
-    card = model_registry().card(name)
-    assert distance(card, to_input(card, pattern(*template(card)))) < TOLERANCE
+    card, session, expected = opened(name)
+    golden.check(card, session)
+    assert golden.distance(expected, golden.measure(card, session)) < golden.TOLERANCE / 10
 
 
-MISTAKES: dict[str, Callable[[Card, Pixels], Floats]] = {
+MISTAKES: dict[str, Callable[[Card, golden.Pixels], Floats]] = {
     "colours swapped": lambda card, image: to_input(card, image[..., ::-1]),
     "mean and scale applied twice": lambda card, image: (to_input(card, image) - np.float32(127.5)) / np.float32(127.5),
     "scaled to 0..1 before": lambda card, image: to_input(card, image) / np.float32(255),
@@ -87,23 +52,55 @@ MISTAKES: dict[str, Callable[[Card, Pixels], Floats]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize("name", CARDS)
 def test_golden_numbers_are_missed_with_a_mistake_in_the_input(name: str, mistake: str) -> None:
-    card = model_registry().card(name)
-    assert distance(card, MISTAKES[mistake](card, pattern(*template(card)))) > MISSED_BY
+    card, session, expected = opened(name)
+    found = golden.measure(card, session, MISTAKES[mistake](card, golden.picture(card)))
+    assert golden.distance(expected, found) > MISSED_BY
+
+
+def altered(card: Card) -> dict[str, Card]:
+    """The card with one field wrong, each field that the golden numbers guard."""
+    spec = card.input
+    other = "BGR" if spec.colour == "RGB" else "RGB"
+    mean = (0.0, 0.0, 0.0) if any(spec.mean) else (127.5, 127.5, 127.5)
+    inputs = {"colour": other, "mean": mean, "scale": 1.0 if spec.scale != 1 else 127.5}
+    cards = {k: card.model_copy(update={"input": spec.model_copy(update={k: v})}) for k, v in inputs.items()}
+    if isinstance(card, EmbedderCard):
+        points = tuple((x + 4, y) for x, y in card.alignment.points_xy)
+        cards["template"] = card.model_copy(
+            update={"alignment": card.alignment.model_copy(update={"points_xy": points})}
+        )
+    return cards
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_with_another_colour_order_mean_scale_or_template_is_refused(name: str) -> None:
+    card, session, expected = opened(name)
+    for field, wrong in altered(card).items():
+        assert golden.distance(expected, golden.measure(wrong, session)) > MISSED_BY, field
+        with pytest.raises(BadSession, match="golden"):
+            golden.check(wrong, session)
 
 
 @pytest.mark.parametrize("name", EMBEDDERS)
-def test_golden_numbers_are_missed_with_another_template(name: str) -> None:
-    card = model_registry().embedder(name)
-    side, points = template(card)
+def test_golden_numbers_are_missed_with_the_template_of_another_model(name: str) -> None:
+    card, session, expected = opened(name)
+    side = card.input.chip_px or 0
     other = next(model_registry().embedder(e) for e in EMBEDDERS if e != name).alignment
     scaled = [(x * side / other.chip_px, y * side / other.chip_px) for x, y in other.points_xy]
-    for wrong in (scaled, [(x + 4, y) for x, y in points]):
-        assert distance(card, to_input(card, pattern(side, wrong))) > MISSED_BY
+    found = golden.measure(card, session, to_input(card, golden.pattern(side, scaled)))
+    assert golden.distance(expected, found) > MISSED_BY
 
 
-@pytest.mark.parametrize("name", [c for c in CARDS if isinstance(model_registry().card(c), DetectorCard)])
+def test_numbers_that_are_no_numbers_are_refused() -> None:
+    card, session, expected = opened("yunet-s")
+    broken = expected.model_copy(update={"numbers": (float("nan"),) * 8})
+    with pytest.raises(BadSession, match="apart by nan"):
+        golden.check(card.model_copy(update={"golden": broken}), session)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
 def test_every_model_has_all_outputs_that_its_card_names(name: str) -> None:
-    card = model_registry().card(name)
-    outputs = open_session(card, real_model(name)).run(to_input(card, pattern(*template(card))))
+    card, session, _ = opened(name)
+    outputs = session.run(to_input(card, golden.picture(card)))
     assert list(outputs) == list(card.outputs)
     assert all(o.dtype == np.float32 and np.isfinite(o).all() for o in outputs.values())

@@ -109,6 +109,14 @@ class MatchThresholds(Strict):
         return self.at(self.default_fmr)
 
 
+class Golden(Strict):
+    """What the model gave for the picture of `overt.models.golden`: compared when its files are verified."""
+
+    output: str
+    """By the name that the card uses for an output."""
+    numbers: tuple[float, ...] = Field(min_length=4)
+
+
 class _Common(Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: str
@@ -125,6 +133,8 @@ class _Common(Strict):
     """The file that ONNX Runtime opens, after conversion; conversion gives the same bytes everywhere."""
     input: Input
     session: SessionOptions
+    golden: Golden | None = None
+    """None: nobody has run this model yet."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -132,6 +142,8 @@ class _Common(Strict):
             raise ValueError("a default model must be usable commercially")
         if self.default and self.source.kind == "file":
             raise ValueError("a default model must be obtainable without the operator's help")
+        if self.default and (self.golden is None or getattr(self, "match", self.golden) is None):
+            raise ValueError("a default model must have been measured: golden, and match for an embedder")
         if self.converter == "none" and self.onnx != self.source.member_bytes:
             raise ValueError("without a converter, onnx must equal source.member_bytes")
         return self
@@ -166,7 +178,8 @@ class EmbedderCard(_Common):
     mirror: bool
     """Whether a face's vector is the sum of the outputs for its chip and for the mirrored chip, then normalised."""
     alignment: Alignment
-    match: MatchThresholds
+    match: MatchThresholds | None = None
+    """None: nothing was measured yet, and a deployment has to name its thresholds."""
 
     @model_validator(mode="after")
     def _one_vector_of_a_chip(self) -> Self:

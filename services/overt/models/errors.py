@@ -31,6 +31,14 @@ class NotConverted(ModelError):
     """The original is right but could not be turned into the pinned ONNX file."""
 
 
+class UnmeasuredModel(ModelError):
+    """The card has no measured thresholds where some are needed."""
+
+
+class NotAdded(ModelError):
+    """A file of the operator's own cannot become a model: says what of it does not fit."""
+
+
 class NotWritable(ModelError):
     """The cache folder cannot be made or written."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from overt.governance.deployment import Deployment
 from overt.governance.watchlists import Category
 from overt.models.card import Card, DetectorCard, EmbedderCard
+from overt.models.errors import UnmeasuredModel
 from overt.models.origins import Origins
 from overt.models.registry import Registry
 from overt.models.session import Session, open_session
@@ -33,6 +34,7 @@ class LoadedModels:
     def __init__(self, deployment: Deployment, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._categories = deployment.watchlist.categories
         self.registry = open_registry(settings)
         self.detector: DetectorCard = self.registry.detector(deployment.models.detector)
         self.embedder: EmbedderCard = self.registry.embedder(deployment.models.embedder)
@@ -48,6 +50,8 @@ class LoadedModels:
     def thresholds(self, category: Category) -> Thresholds:
         """The category's thresholds; where it names none, cosines that the embedder's card has measured.
 
+        Raises UnmeasuredModel where neither the category nor the card names one.
+
         A single match then needs the card's default false match rate; a match that others of its track must confirm
         needs the next laxer one, a tenth as strict with the cards that come with the package.
 
@@ -55,12 +59,29 @@ class LoadedModels:
         another one writes it into the deployment file, and alerts and the report show it.
         """
         points = self.embedder.match
+        if points is None:
+            return self._thresholds_of_its_own(category)
         cosines = [point.cosine for point in points.points]
         strict = cosines.index(points.default)
         lax = cosines[max(0, strict - 1)] if category.confirmations > 1 else points.default
         match = lax if category.threshold is None else category.threshold
         strong = points.default if category.strong_threshold is None else category.strong_threshold
         return Thresholds(match, max(match, strong))
+
+    @property
+    def laxest(self) -> float:
+        """The lowest cosine that is called a match: of those the card has measured, or else of the categories."""
+        if self.embedder.match is not None:
+            return self.embedder.match.points[0].cosine
+        return min(self.thresholds(category).match for category in self._categories)
+
+    def _thresholds_of_its_own(self, category: Category) -> Thresholds:
+        if category.threshold is None:
+            raise UnmeasuredModel(
+                f"{self.embedder.name}: its card has no measured thresholds, and category {category.category_id} names "
+                "none. Measure (overt evaluate identify) and write field threshold into the deployment file."
+            )
+        return Thresholds(category.threshold, max(category.threshold, category.strong_threshold or 0.0))
 
     def _open(self, card: DetectorCard | EmbedderCard) -> Session:
         path = self.registry.path(card.name)
