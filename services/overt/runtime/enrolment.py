@@ -59,6 +59,6 @@ def making(wiring: Wiring, remembering: Remembering) -> Making:
         space_id=models.embedder.space_id,
         models=sha256,
         alike={name: Alike(found.match, found.strong) for name, found in thresholds.items()},
-        unlike_below=models.embedder.match.points[0].cosine,
+        unlike_below=models.laxest,
         clock=now_us,
     )
