@@ -51,7 +51,7 @@ _FIRST_RATE_S = 2.0
 @click.option("--listed", type=click.IntRange(1), help="Most people on the list; all who can be, without it.")
 @click.option("--unlisted", type=click.IntRange(1), help="Most people on no list; likewise.")
 @click.option("--size", type=int, nargs=2, default=(640, 360), show_default=True, help="Picture, pixels.")
-@click.option("--fps", type=float, default=10.0, show_default=True, help="Pictures a second.")
+@click.option("--fps", type=float, default=8.0, show_default=True, help="Pictures a second.")
 @click.option("--face-px", type=float, nargs=2, default=(40.0, 90.0), show_default=True,
               help="Width of a face where a pass begins and where it ends.")  # fmt: skip
 @click.option("--seconds", type=float, nargs=2, default=(2.0, 3.0), show_default=True, help="Length of an approach.")
@@ -67,6 +67,9 @@ _FIRST_RATE_S = 2.0
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the parts and of the scenes.")
 @click.option("--realtime/--no-realtime", default=False, show_default=True,
               help="Keep the camera's pace and measure capture-to-alert latency, or lose no picture.")  # fmt: skip
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path),
+              help="Keep composed pictures here, for runs of other models on the very same ones.")  # fmt: skip
+@click.option("--compose-with", help="Detector that finds faces in the photographs; else the evaluated one.")
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on where a run like this one stopped.")
 def video(
     photographs: Path,
@@ -97,6 +100,8 @@ def video(
     stretch: int,
     seed: int,
     realtime: bool,
+    keep: Path | None,
+    compose_with: str | None,
     fresh: bool,
 ) -> None:
     """How many listed people are found as they walk past, and how many others raise a false alert.
@@ -128,6 +133,8 @@ def video(
             ),
             stretch,
             realtime,
+            keep,
+            compose_with,
         )  # fmt: skip
     except DatasetError as error:
         raise UserError(str(error), 6) from error

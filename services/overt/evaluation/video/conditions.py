@@ -13,7 +13,7 @@ class Conditions:
 
     size: tuple[int, int] = (640, 360)
     """Width and height of the picture, pixels."""
-    fps: float = 10.0
+    fps: float = 8.0
     face_px: tuple[float, float] = (40.0, 90.0)
     """Width of a face's box where a pass begins and where it ends."""
     seconds: tuple[float, float] = (2.0, 3.0)

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 import overt
+from overt.demo.film import frame_count
 from overt.evaluation.cache import open_cache
 from overt.evaluation.datasets import Dataset, Sample
 from overt.evaluation.recipe import Choice, Extractor, choose, open_extractor
 from overt.evaluation.templates import Maker, templates
 from overt.evaluation.video import records
 from overt.evaluation.video.cast import Cast, Parts, Passer, cast
-from overt.evaluation.video.composed import ComposedReader, locate, walkers_of
+from overt.evaluation.video.composed import ComposedReader, locate, pictures, walkers_of
 from overt.evaluation.video.conditions import Conditions
 from overt.evaluation.video.join import Joiner
 from overt.evaluation.video.records import StretchRecord
@@ -58,6 +59,11 @@ class Plan:
     stretch: int = 100
     """Passes of one source; fewer are lost by an interruption, and more save little."""
     realtime: bool = False
+    keep: Path | None = None
+    """Where composed pictures are kept, so that other models see the very same ones at half the cost."""
+    composing_detector: str | None = None
+    """What finds the faces in photographs that are composed. None: what is evaluated; name one to compare detectors on
+    the same pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,8 @@ def evaluate_composed(
         plan.operating, source="composed walk-pasts", watchlist=str(plan.dataset.source), realtime=plan.realtime
     )
     extractor, enrolled = _enrol(whole.enrolled, deployment, settings, progress)
+    if plan.composing_detector is not None:
+        extractor = open_extractor(settings, choose(settings, Choice(plan.composing_detector)))
     loaded = LoadedModels(deployment, settings, Metrics())
     category = deployment.watchlist.categories[0]
     thresholds = loaded.thresholds(category)
@@ -165,7 +173,14 @@ class _Stretch:
         there = [passer for passer, box in zip(passers, boxes, strict=True) if box is not None]
         walkers = walkers_of(there, [box for box in boxes if box is not None], plan.conditions, number)
         truth = Truth()
-        reader = ComposedReader(walkers, plan.conditions, truth, now_us, self._told)
+        reader = ComposedReader(
+            pictures(walkers, plan.conditions, plan.keep),
+            frame_count(walkers, plan.conditions.fps),
+            plan.conditions.fps,
+            truth,
+            now_us,
+            self._told,
+        )
 
         def opens(source: CameraSource, *, clock: Clock, folder_fps: float, open_s: float, read_s: float) -> Reader:
             del source, clock, folder_fps, open_s, read_s
@@ -243,7 +258,8 @@ def _key(plan: Plan, deployment: Deployment, loaded: LoadedModels, enrolled: Enr
     """Equal where the same passes go through the same pipeline: plan, models, rules and source code."""
     said = hashlib.sha256()
     shown = deployment.model_dump(mode="json", include={"models", "recognition", "watchlist"})
-    for part in (asdict(plan.parts), asdict(plan.conditions), plan.stretch, plan.realtime, shown):
+    composing = plan.composing_detector
+    for part in (asdict(plan.parts), asdict(plan.conditions), plan.stretch, plan.realtime, composing, shown):
         said.update(json.dumps(part, sort_keys=True, default=str).encode())
     said.update(f"{loaded.detector.onnx.sha256} {loaded.embedder.onnx.sha256}".encode())
     for entry in enrolled.entries:
