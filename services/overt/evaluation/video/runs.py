@@ -104,7 +104,9 @@ def evaluate_composed(
     )
     extractor, enrolled = _enrol(whole.enrolled, deployment, settings, progress)
     if plan.composing_detector is not None:
-        extractor = open_extractor(settings, choose(settings, Choice(plan.composing_detector)))
+        extractor = open_extractor(
+            settings, choose(settings, Choice(plan.composing_detector, deployment.models.embedder))
+        )
     loaded = LoadedModels(deployment, settings, Metrics())
     category = deployment.watchlist.categories[0]
     thresholds = loaded.thresholds(category)
