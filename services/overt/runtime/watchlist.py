@@ -5,24 +5,62 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from contextlib import suppress
+from typing import Protocol
 
-from overt.matcher.exact import ExactGallery, check_unit
-from overt.messages import WatchlistEntry
-from overt.picture import Picture
-from overt.ports import Codec, Follower, Gallery, KeyGone, NotAuthentic, Record, Undecodable
+from overt.matcher.live import LiveGallery
+from overt.matcher.rows import check_unit
+from overt.messages import Vector, WatchlistEntry
+from overt.ports import Codec, Follower, Gallery, KeyGone, NotAuthentic, Record, Unavailable, Undecodable
 from overt.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _MOST = 500
-_NO_PICTURE = Picture(encoded=b"")
+_UNTOLD_MOST = 10_000
+
+CHANGE = "change"
+"""The header that names a change which somebody waits for."""
+
+
+class Attendance(Protocol):
+    """By which this replica is known to whoever changes the watchlist. Every method may raise Unavailable."""
+
+    def here(self) -> None:
+        """It is there and up to date; called again and again."""
+        ...
+
+    def left(self) -> None:
+        """It ends."""
+        ...
+
+    def acknowledge(self, change_id: str, /) -> None:
+        """It has applied a change."""
+        ...
+
+
+class Alone:
+    """The attendance of a process that nobody waits for."""
+
+    def here(self) -> None: ...
+
+    def left(self) -> None: ...
+
+    def acknowledge(self, change_id: str, /) -> None: ...
+
+
+def leave(vector: Vector) -> None:
+    """For a process whose bus hands over the very entries that others hold."""
+    del vector
 
 
 class WatchlistView:
     """Follows the watchlist topic and keeps a gallery of what is on it. A worker's companion.
 
-    A new gallery is made when the topic has nothing more to give at the moment, and swapped in whole. An entry whose
-    key is destroyed is not on the list any more, tombstone or not. What cannot enter is refused, counted and named.
+    What is new is applied to the gallery before anything else is compared. An entry whose key is destroyed is not on
+    the list any more, tombstone or not; a removed entry does not come back, nor does an older revision. What cannot
+    enter is refused, counted and named.
+
+    spend: what becomes of a vector that was copied into the gallery (`overt.runtime.wipe`).
     """
 
     def __init__(
@@ -35,6 +73,8 @@ class WatchlistView:
         dimension: int,
         categories: Collection[str],
         metrics: Metrics,
+        attendance: Attendance | None = None,
+        spend: Callable[[Vector], None] = leave,
     ) -> None:
         self._open = follow
         self._codec = codec
@@ -43,17 +83,22 @@ class WatchlistView:
         self._dimension = dimension
         self._categories = categories
         self._metrics = metrics
+        self._attendance = attendance or Alone()
+        self._spend = spend
         self._follower: Follower | None = None
         self._waiting: deque[Record] = deque()
         """Read and not taken in yet. No follower hands a record out twice: what the vault could not open stays here."""
-        self._entries: dict[str, WatchlistEntry] = {}
-        self._gallery: Gallery = ExactGallery(space_id, [])
-        self._changed = False
+        self._untold: deque[str] = deque(maxlen=_UNTOLD_MOST)
+        """Changes that are applied and not acknowledged yet."""
+        self._gallery = LiveGallery(space_id, dimension)
+        self._revisions: dict[str, int] = {}
+        """Of each entry in the gallery."""
+        self._removed: set[str] = set()
         self._ready = False
 
     def gallery(self) -> Gallery:
         """The gallery as it is now."""
-        return self._gallery
+        return self._gallery.gallery()
 
     def ready(self) -> bool:
         """Whether everything that was on the topic at the start is in the gallery."""
@@ -65,30 +110,74 @@ class WatchlistView:
             self._follower = self._open()
         if not self._waiting:
             self._waiting.extend(self._follower.poll(_MOST, 0.0 if self._ready else 0.2))
-        all_there_is = len(self._waiting) < _MOST
-        while self._waiting:
-            self._apply(self._waiting[0])
-            self._waiting.popleft()
-        if self._changed and all_there_is:
-            self._rebuild()
-        if not self._ready and not self._changed and self._follower.caught_up():
+        if self._waiting:
+            self._take_in()
+        if not self._ready and self._follower.caught_up():
             self._ready = True
             _log.info("matcher: the watchlist has %d entries", len(self._gallery))
             if not len(self._gallery):
                 _log.warning("matcher: the watchlist is empty: nobody can be found until entries are published")
+        self._tell()
 
     def close(self) -> None:
         if self._follower is not None:
             self._follower.close()
+        with suppress(Unavailable):
+            self._attendance.left()
 
-    def _apply(self, record: Record) -> None:
+    def _take_in(self) -> None:
+        """Applies what waits as one change of the gallery; what came before a record that cannot be opened now, too."""
+        changes: dict[str, WatchlistEntry | None] = {}
+        told: list[str] = []
+        try:
+            while self._waiting:
+                record = self._waiting[0]
+                self._note(record, changes)
+                self._waiting.popleft()
+                if CHANGE in record.headers:
+                    told.append(record.headers[CHANGE])
+        finally:
+            adds = [entry for entry in changes.values() if entry is not None]
+            self._gallery.apply(adds, [entry_id for entry_id, entry in changes.items() if entry is None])
+            for entry in adds:
+                self._spend(entry.vector)
+            self._untold.extend(told)
+            self._metrics.gallery_entries.set(len(self._gallery))
+            self._metrics.gallery.info({"kind": "exact", "space": self._space_id})
+
+    def _note(self, record: Record, changes: dict[str, WatchlistEntry | None]) -> None:
+        """Adds to `changes` what a record does: an entry by its id, or None where it goes. Raises Unavailable."""
         entry = None if record.value is None else self._decode(record)
-        self._changed = True
         if entry is None:
-            self._entries.pop(record.key, None)
+            if record.value is None:
+                self._removed.add(record.key)
+            self._drop(record.key, changes)
+        elif entry.entry_id in self._removed:
+            self._refuse(record.key, "removed", "it was removed: somebody who is listed again gets a new entry")
+        elif entry.revision < self._revisions.get(entry.entry_id, entry.revision):
+            self._refuse(record.key, "late", "a later revision of it is here")
         else:
-            # Whom a probe resembles is said by ids: nobody's picture is needed here, so none is held for days.
-            self._entries[entry.entry_id] = replace(entry, reference_image=_NO_PICTURE)
+            self._drop(record.key, changes)
+            self._revisions[entry.entry_id] = entry.revision
+            changes[entry.entry_id] = entry
+
+    def _drop(self, entry_id: str, changes: dict[str, WatchlistEntry | None]) -> None:
+        before = changes.get(entry_id)
+        if before is not None:
+            self._spend(before.vector)
+        self._revisions.pop(entry_id, None)
+        changes[entry_id] = None
+
+    def _tell(self) -> None:
+        """Acknowledges what is applied. Nothing waits for it: where nobody can be told now, they are told later."""
+        try:
+            while self._untold:
+                self._attendance.acknowledge(self._untold[0])
+                self._untold.popleft()
+            if self._ready:
+                self._attendance.here()
+        except Unavailable as error:
+            _log.debug("matcher: a change of the watchlist is not acknowledged yet: %s", error)
 
     def _decode(self, record: Record) -> WatchlistEntry | None:
         try:
@@ -125,9 +214,3 @@ class WatchlistView:
     def _refuse(self, entry_id: str, reason: str, why: str) -> None:
         self._metrics.watchlist_refused.labels(reason).inc()
         _log.warning("matcher: watchlist entry %s is left out: %s", entry_id, why)
-
-    def _rebuild(self) -> None:
-        self._gallery = ExactGallery(self._space_id, list(self._entries.values()))
-        self._changed = False
-        self._metrics.gallery_entries.set(len(self._gallery))
-        self._metrics.gallery.info({"kind": "exact", "space": self._space_id})
