@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
 import click
 
 from overt import __version__
 from overt.cli.exit_codes import EXIT_CODES
+from overt.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "demo": ("overt.cli.embedded", "The whole pipeline on a walk-past: alerts, a video, a report."),
@@ -19,6 +19,7 @@ _COMMANDS = {
     "topics": ("overt.cli.cluster", "Plan and create the topics of a deployment."),
     "watchlist": ("overt.cli.cluster", "Enrol and publish the watchlist of a deployment."),
     "alerts": ("overt.cli.alerts", "Follow alerts, and judge them."),
+    "evaluate": ("overt.cli.evaluate", "How well recognition works, and for whom, on your own images."),
     "models": ("overt.cli.models", "Models and their files."),
     "keys": ("overt.cli.keys", "The deployment key, which wraps the keyring."),
     "erasure": ("overt.cli.erasure", "Prove that passers-by leave nothing behind."),
@@ -27,18 +28,7 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """Imports a command's module when it is called: `overt --help` need not load a model runtime."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # likewise
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
-        return command
-
+class _Root(LazyGroup):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
@@ -48,15 +38,11 @@ class _Lazy(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
             ctx.exit(141)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
-
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
-@click.group(cls=_Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Root, lazy=_COMMANDS, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version")
 def cli() -> None:
     """Live facial recognition that answers for itself.

@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,8 @@ _TICK_S = 0.5
 _FIRST_LINE_S = 10.0
 """Off a terminal: the first line comes after this long, each later one after twice as long as the one before."""
 _QUARTER = 25
+_PACE_S = 10.0
+"""Seconds that a rate is taken over."""
 
 
 class _Line:
@@ -85,6 +88,39 @@ class Bar:
         if quarter > self._quarter:
             self._quarter = quarter
             say(text)
+
+
+class Pace:
+    """As `Bar`, for long work: with the rate of the last seconds and the time that is left at that rate."""
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque()
+        self._quarter = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        now_s = self._clock()
+        self._seen.append((now_s, done))
+        while now_s - self._seen[0][0] > _PACE_S and len(self._seen) > 2:
+            self._seen.popleft()
+        text = f"{self._what}: {done}/{total}{self._rate(total - done)}"
+        if sys.stderr.isatty() and done < total:
+            _LINE.show(text)
+            return
+        quarter = 100 * done // max(total, 1) // _QUARTER
+        if quarter > self._quarter:
+            self._quarter = quarter
+            say(text if done < total else f"{self._what}: {done}/{total}")
+
+    def _rate(self, left: int) -> str:
+        (then_s, then), (now_s, now) = self._seen[0], self._seen[-1]
+        if now_s <= then_s or now <= then:
+            return ""
+        a_second = (now - then) / (now_s - then_s)
+        left_s = left / a_second
+        words = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
+        return f", {a_second:.3g}/s, {words} left"
 
 
 class Downloads:
