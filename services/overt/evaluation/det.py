@@ -46,12 +46,12 @@ def det_curve(
     falling = falling[np.isfinite(falling)]
     picks = np.unique(np.geomspace(1, falling.size, max(1, points - 1)).round().astype(np.int64)) - 1
     threshold = np.append(falling[picks][::-1], np.nextafter(falling[0], np.inf))
-    fpir = _shares(non_mated.person, non_mated.alerts_at, threshold, bootstrap)
-    tpir = _shares(mated.person, mated.found_at, threshold, bootstrap)
+    fpir = shares_reaching(non_mated.person, non_mated.alerts_at, threshold, bootstrap)
+    tpir = shares_reaching(mated.person, mated.found_at, threshold, bootstrap)
     return DetCurve(threshold, *fpir, 1 - tpir[0], 1 - tpir[2], 1 - tpir[1])
 
 
-def _shares(
+def shares_reaching(
     person: NDArray[np.str_], reaches: Column, threshold: Column, bootstrap: Bootstrap | None
 ) -> tuple[Column, Column, Column]:
     """Share of searches that reach each threshold [p], and its bounds as `estimate` makes them."""

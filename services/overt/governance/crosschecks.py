@@ -36,6 +36,7 @@ def crosschecks(data: Mapping[str, Any]) -> list[Finding]:
         *_folders(categories, str(watchlist.get("source"))),
         *_retention(_mapping(data.get("retention"))),
         *_notice(_mapping(data.get("notice")), window),
+        *_certificate(data),
     ]
 
 
@@ -122,6 +123,18 @@ def _notice(notice: Mapping[str, Any], window: Mapping[str, Any]) -> Iterator[Fi
     published, start = _moment(notice.get("published_at")), _moment(window.get("start"))
     if published and start and published > start:
         yield ("notice", "published_at"), "the public is told before the start: put it before window.start"
+
+
+def _certificate(data: Mapping[str, Any]) -> Iterator[Finding]:
+    if data.get("require_certificate") is not True:
+        return
+    if data.get("certificate") is None:
+        yield ("certificate",), "is missing, and require_certificate asks for one: name its file"
+    if data.get("certificate_key") is None:
+        yield (
+            ("certificate_key",),
+            "is missing; anybody can sign a certificate: name the public key of whoever may, or its fingerprint",
+        )
 
 
 def _moment(value: Any) -> datetime | None:

@@ -6,14 +6,19 @@ Written by operations as `deployment.yaml`; `overt.governance.loading` reads it.
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
 from overt.governance.cameras import Camera
 from overt.governance.crosschecks import crosschecks
 from overt.governance.fields import Flag, Instant, ModelName, Number, Part, Slug, Text, Whole, microseconds, refuse
 from overt.governance.watchlists import Category, Watchlist
 from overt.messages import Authority as Signature
+
+FINGERPRINT = "sha256:"
+"""What the fingerprint of a key begins with, and no file's name does."""
 
 
 class Site(Part):
@@ -106,7 +111,10 @@ class Retention(Part):
         default=31.0, gt=0, le=366, description="Days that the counts of passers-by are kept; they hold no biometric."
     )
     adjudications_days: Number = Field(
-        default=31.0, gt=0, le=366, description="Days that people's judgements of alerts, and the audit of what they did, are kept."
+        default=31.0,
+        gt=0,
+        le=366,
+        description="Days that people's judgements of alerts, and the audit of what they did, are kept.",
     )
     decision: Text | None = Field(
         default=None, description="Decision that allows alert images to be kept for more than 24 hours."
@@ -153,8 +161,29 @@ class Deployment(Part):
     context: Flag = Field(
         default=False, description="Whether an alert carries the scene, with everybody else in it blurred."
     )
+    certificate: Annotated[str, Strict(), Field(min_length=1)] | None = Field(
+        default=None,
+        description="File of the certificate that says how well these models recognise at these thresholds, relative to"
+        " this file.",
+        examples=["certificate.json"],
+    )
+    certificate_key: Annotated[str, Strict(), Field(min_length=1)] | None = Field(
+        default=None,
+        description="Who must have signed it: a public key's file, relative to this file, or its fingerprint.",
+        examples=["sha256:4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b"],
+    )
+    require_certificate: Flag = Field(
+        default=False,
+        description="Whether nothing starts without a certificate that fits; else that is only warned of.",
+    )
     notice: Notice | None = Field(default=None, description="How the public was told.")
     assessments: Assessments = Field(default_factory=Assessments, description="Ids of the assessments.")
+
+    @field_validator("certificate", "certificate_key")
+    @classmethod
+    def _relative_to_the_file(cls, path: str | None, info: ValidationInfo) -> str | None:
+        base = (info.context or {}).get("base")
+        return path if path is None or base is None or path.startswith(FINGERPRINT) else str(Path(base, path))
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Deployment:

@@ -1,0 +1,103 @@
+"""Whether a deployment is certified: the certificate that it names, compared with what is about to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from overt import __version__
+from overt.evaluation.canonical import sha256_of
+from overt.evaluation.certificate import Certificate, CertificateError, Model, Rule, Signed, read_certificate
+from overt.evaluation.fit import Bound, Misfit, misfits, remarks
+from overt.evaluation.signing import KeyFileError, expected_signer
+from overt.governance.deployment import Deployment
+from overt.runtime.loaded import LoadedModels
+from overt.runtime.quality_policy import quality_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """The certificate that fits, or why none does."""
+
+    certificate: Certificate | None
+    misfits: tuple[Misfit, ...]
+    """None where there is a certificate."""
+    remarks: tuple[str, ...] = ()
+    """What whoever relies on the certificate must know."""
+
+    def in_words(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(map(str, self.misfits))
+
+
+class CertificateRequired(Exception):
+    """The deployment demands a certificate that fits, and there is none. The text names the field and each reason."""
+
+
+def bound_to(deployment: Deployment, models: LoadedModels, subjects: int | None) -> Bound:
+    """What a certificate is compared with. `subjects`: how many are on the list, None where that is not known.
+
+    The hashes are those of the models' cards: no other file is ever opened.
+    """
+    policy = quality_policy(deployment.recognition, models.detector)
+    return Bound(
+        detector=Model(name=models.detector.name, sha256=models.detector.onnx.sha256),
+        embedder=Model(name=models.embedder.name, sha256=models.embedder.onnx.sha256),
+        space_id=models.embedder.space_id,
+        quality_policy=policy,
+        quality_policy_sha256=sha256_of(policy),
+        rules={
+            category.category_id: Rule(
+                match=(thresholds := models.thresholds(category)).match,
+                strong=thresholds.strong,
+                confirmations=category.confirmations,
+                within_s=category.within_s,
+            )
+            for category in deployment.watchlist.categories
+        },
+        subjects=subjects,
+        overt=__version__,
+    )
+
+
+def certified(deployment: Deployment, models: LoadedModels, subjects: int | None) -> Certified:
+    """Compares. Whatever is wrong with the files is a misfit too. Raises overt.models.errors.ModelError where a
+    category has no threshold."""
+    if deployment.certificate is None:
+        return Certified(None, (Misfit("certificate", "the deployment names none"),))
+    try:
+        signed = read_certificate(Path(deployment.certificate))
+    except CertificateError as error:
+        return Certified(None, (Misfit("certificate", str(error)),))
+    try:
+        signer = None if deployment.certificate_key is None else expected_signer(deployment.certificate_key)
+    except KeyFileError as error:
+        return Certified(None, (Misfit("certificate_key", str(error)),))
+    return compared(signed, bound_to(deployment, models, subjects), signer)
+
+
+def compared(signed: Signed, bound: Bound, signer: str | None) -> Certified:
+    """One certificate with what runs."""
+    wrong = misfits(signed, bound, signer)
+    return Certified(None, wrong) if wrong else Certified(signed.body, (), remarks(signed, bound, signer))
+
+
+def demand_certificate(
+    deployment: Deployment, models: LoadedModels, subjects: int | None, warn: Callable[[str], None]
+) -> Certified:
+    """`certified`, with a warning where no certificate fits. Raises CertificateRequired where the deployment demands
+    one."""
+    found = certified(deployment, models, subjects)
+    if found.certificate is None:
+        if deployment.require_certificate:
+            raise CertificateRequired(
+                f"{deployment.deployment_id}: field certificate: none fits, and require_certificate is true, so nothing"
+                f" was started: {found.in_words()}"
+            )
+        warn(
+            f"{deployment.deployment_id} has no certificate that fits, so nobody knows its error rates: {found.in_words()}"
+        )
+    for remark in found.remarks:
+        warn(f"certificate: {remark}")
+    return found
