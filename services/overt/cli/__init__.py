@@ -17,7 +17,7 @@ _COMMANDS = {
     "run": ("overt.cli.embedded", "Run a deployment on this machine, in one process."),
     "serve": ("overt.cli.cluster", "Run one service of a deployment over Kafka."),
     "topics": ("overt.cli.cluster", "Plan and create the topics of a deployment."),
-    "watchlist": ("overt.cli.cluster", "Enrol and publish the watchlist of a deployment."),
+    "watchlist": ("overt.cli.watchlist", "Make, check, publish and destroy the watchlist of a deployment."),
     "alerts": ("overt.cli.alerts", "Follow alerts, and judge them."),
     "evaluate": ("overt.cli.evaluate", "How well recognition works, and for whom, on your own images."),
     "models": ("overt.cli.models", "Models and their files."),

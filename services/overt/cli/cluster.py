@@ -1,4 +1,4 @@
-"""`overt serve`, `overt topics`, `overt watchlist`: a deployment as services over Kafka and Redis."""
+"""`overt serve` and `overt topics`: a deployment as services over Kafka and Redis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import click
 
-from overt.cli.embedded import enrol
 from overt.cli.options import deployment_option
 from overt.cli.pages import open_pages
 from overt.cli.watched import watched
@@ -142,35 +141,3 @@ def apply(deployment: Deployment) -> None:
     """
     for line in table(TopicsAdmin(deployment, load_settings()).apply()):
         click.echo(line)
-
-
-@click.group()
-def watchlist() -> None:
-    """The watchlist of a deployment."""
-
-
-@watchlist.command(short_help="Enrol the watchlist's folder and publish it, sealed.")
-@deployment_option
-def publish(deployment: Deployment) -> None:
-    """Enrol the watchlist's folder with the deployment's models and publish it, each entry sealed under its own key.
-
-    Publishing again replaces entries. Images that cannot be enrolled are named with the reason.
-
-    \b
-    Examples:
-      overt watchlist publish -d deployment.yaml
-    """
-    settings = load_settings()
-    configure_logging("WARNING", settings.log_format)
-    world = cluster_world(deployment, settings, realtime=True, client="watchlist")
-    wiring = Wiring(world, settings, Metrics(), realtime=True)
-    enrolment = enrol(wiring)
-    keyring = open_keyring(deployment, settings)
-    sink = world.sink()
-    keyring.create_entry_keys([entry.entry_id for entry in enrolment.entries])
-    for entry in enrolment.entries:
-        topic, partition = world.route(entry)
-        sink.produce(topic, key=entry.key, value=world.codec.encode(entry), partition=partition)
-    sink.flush(30.0)
-    sink.close()
-    click.echo(f"published {len(enrolment.entries)} entries of {enrolment.subjects} subjects")

@@ -83,6 +83,9 @@ def listed_images(watchlist: Watchlist, files: Files | None = None) -> list[List
     layout = _Layout(files or FolderFiles(Path(watchlist.source)), watchlist.subjects, problems)
     for category in watchlist.categories:
         folder = layout.files.root / (category.folder or "")
+        if category.folder is None and len(watchlist.categories) > 1:
+            problems.append(f"{folder}: category {category.category_id} names no folder in the deployment file; add it")
+            continue
         try:
             found = layout.of(category)
         except Unreadable as error:

@@ -28,8 +28,8 @@ class Enrolment:
 
 
 def enrol_folder(wiring: Wiring, progress: Progress) -> Enrolment:
-    """Enrols what the deployment's watchlist lists, a folder or another source. Raises overt.governance.listing.WatchlistError for a source that
-    cannot be used."""
+    """Enrols what the deployment's watchlist lists, in a folder or another source. Raises
+    overt.governance.listing.WatchlistError for a source that cannot be used."""
     with listing_of(wiring.deployment.watchlist) as listing:
         built = enrolled(listing, making(wiring, lambda templates, _: templates), progress)
     return Enrolment(list(built.entries), list(built.refusals))

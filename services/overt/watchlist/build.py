@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ def enrolled(listing: Listing, making: Making, progress: Progress) -> Built:
         built_at_us=now_us,
         entries=entries,
         details=details,
-        refusals=sorted(refusals, key=lambda r: (r.place, r.subject_id)),
+        refusals=sorted(refusals, key=lambda r: (in_order(r.place), r.subject_id)),
         remarks=[*about_the_list(making.deployment, now_us), *_not_said(missing, len(entries))],
     )
 
@@ -68,6 +69,11 @@ def with_resemblances(built: Built, making: Making, progress: Progress) -> Built
     """The same list, with who resembles whom."""
     found = resemblances(built.entries, making.alike, making.unlike_below, progress)
     return replace(built, pairs=found.pairs, pairs_in_all=found.in_all)
+
+
+def in_order(place: str) -> list[tuple[int, str]]:
+    """A key that sorts line 9 before line 10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"([0-9]{1,9})", place)]
 
 
 def _outcome(image: ListedImage, ruling: Ruling, making: Making) -> Enrolled | Refusal:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol
 
 from overt.messages import WatchlistEntry
 
@@ -80,11 +78,3 @@ class Built:
     def subjects(self) -> int:
         """Distinct people."""
         return len({entry.subject_id for entry in self.entries})
-
-
-class WatchlistWriter(Protocol):
-    """Where a watchlist goes: a sealed file."""
-
-    def write(self, built: Built, path: Path) -> None:
-        """Writes the whole list or nothing. Raises OSError, Unavailable."""
-        ...

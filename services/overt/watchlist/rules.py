@@ -74,8 +74,6 @@ def about_the_list(deployment: Deployment, now_us: int) -> list[str]:
             f"The list is made {hours:.0f} hours before the window begins, more than {MOST_HOURS_BEFORE}: "
             "make it again when the start is near."
         ]
-    if now_us >= deployment.window.end_us:
-        return ["The window is over: the list can be used for nothing but a recording."]
     return []
 
 

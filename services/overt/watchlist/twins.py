@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from overt.messages import Vector, WatchlistEntry
 from overt.watchlist.results import Pair, Resemblance
 
-_ROWS, _COLUMNS = 2048, 8192
+_ROWS, _COLUMNS = 1024, 4096
 MOST_PAIRS = 1000
 """Pairs that are named; more are counted."""
 
@@ -58,7 +58,7 @@ def resemblances(
         progress(min(start + _ROWS, len(order)), len(order))
     pairs = [*table.named(found), *unlike]
     pairs.sort(key=lambda p: (list(Resemblance).index(p.what), -abs(p.similarity), p.entry_id, p.other_id))
-    return Resemblances(tuple(pairs[:MOST_PAIRS]), found.in_all + len(unlike))
+    return Resemblances(tuple(pairs[:MOST_PAIRS]), found.in_all() + len(unlike))
 
 
 class _Best:
@@ -68,13 +68,14 @@ class _Best:
         self._most = most
         self._kept: dict[tuple[int, int], tuple[float, int, int]] = {}
         self._floor = -np.inf
-        self.in_all = 0
-        """Pairs of images, of whatever subjects."""
+        self._met = 0
+        self._dropped = False
 
     def add(self, rows: NDArray[np.intp], columns: NDArray[np.intp], values: Vector, subject: NDArray[np.intp]) -> None:
         """Takes in pairs of entries; few at a time stay, however many come."""
-        self.in_all += len(values)
+        self._met += len(values)
         if len(values) > 4 * self._most:
+            self._dropped = True
             best = np.argpartition(-values, 4 * self._most)[: 4 * self._most]
             rows, columns, values = rows[best], columns[best], values[best]
         for row, column, value in zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True):
@@ -85,7 +86,11 @@ class _Best:
                 self._kept[pair] = (value, row, column)
         if len(self._kept) > 2 * self._most:
             kept = sorted(self._kept.items(), key=lambda item: (-item[1][0], item[0]))[: self._most]
-            self._kept, self._floor = dict(kept), kept[-1][1][0]
+            self._kept, self._floor, self._dropped = dict(kept), kept[-1][1][0], True
+
+    def in_all(self) -> int:
+        """Pairs of subjects; where there were too many to remember, pairs of their images."""
+        return self._met if self._dropped else len(self._kept)
 
     def pairs(self) -> list[tuple[float, int, int]]:
         """Similarity and the two entries, the most similar first."""
