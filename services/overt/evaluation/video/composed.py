@@ -15,7 +15,7 @@ from overt.demo.walk import Person, Photo, Walker, schedule
 from overt.evaluation.video.cast import Passer
 from overt.evaluation.video.conditions import Conditions
 from overt.evaluation.video.kept import Keeping, find, name_of
-from overt.evaluation.video.truth import TrueFace, Truth, Xyxy
+from overt.evaluation.video.truth import ComposedTruth, TrueFace, Xyxy
 from overt.frame.reader import BadImage, EndOfSource, Grabbed, Reading
 from overt.picture import Bgr
 from overt.ports import Clock
@@ -90,7 +90,7 @@ class ComposedReader(Reading):
         source: Iterator[Picture],
         count: int,
         fps: float,
-        truth: Truth,
+        truth: ComposedTruth,
         clock: Clock,
         told: Callable[[float], None] = lambda _: None,
     ) -> None:

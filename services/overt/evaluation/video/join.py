@@ -18,8 +18,8 @@ from overt.evaluation.video.records import (
     Scored,
 )
 from overt.evaluation.video.rules import NOTHING, Confirming, Scores, Subjects, scores
-from overt.evaluation.video.tap import Heard, Probe
-from overt.evaluation.video.truth import CLEAR, Truth
+from overt.evaluation.video.tap import Heard, Probe, Seen
+from overt.evaluation.video.truth import CLEAR, TrueFace, Truth
 from overt.messages import Alert
 
 _STEADY = 3
@@ -39,6 +39,14 @@ class _Gathered:
     crops: list[Probe] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+
+    def show(self, seen: Seen, face: TrueFace) -> None:
+        """The face is visible in a frame; its width is the true one where the truth tells it, else as detected."""
+        self.visible += 1
+        if self.first_us is None:
+            self.first_us = seen.captured_at_us
+        if face.xyxy is not None:
+            self.widths[seen.frame_seq] = face.xyxy[2] - face.xyxy[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,6 @@ class Joiner:
     def join(self, passers: Sequence[Passer], composed: Sequence[bool], heard: Heard) -> Joined:
         """`composed` tells of each passer whether they were in the scene at all."""
         gathered = {passer.number: _Gathered() for passer in passers}
-        self._gather_truth(gathered)
         owner_of, owners_of_track = self._gather_seen(gathered, heard)
         for crop in heard.crops:
             if (whose := owner_of.get((crop.frame_seq, crop.face_index))) is not None:
@@ -95,14 +102,6 @@ class Joiner:
         )
         return Joined(passes, ghosts, ghost_alerts)
 
-    def _gather_truth(self, gathered: Mapping[int, _Gathered]) -> None:
-        for number, faces in enumerate(self._truth.faces):
-            for face in faces:
-                if face.clear >= CLEAR:
-                    one = gathered[face.passer]
-                    one.visible += 1
-                    one.widths[number] = face.xyxy[2] - face.xyxy[0]
-
     def _gather_seen(
         self, gathered: Mapping[int, _Gathered], heard: Heard
     ) -> tuple[dict[tuple[int, int], int], set[str]]:
@@ -110,25 +109,22 @@ class Joiner:
         owner_of: dict[tuple[int, int], int] = {}
         course: dict[str, list[int]] = {}
         for seen in heard.seen:
-            number = self._truth.number_of(seen.frame_seq, seen.captured_at_us, realtime=self._realtime)
-            self._note_first(gathered, number, seen.captured_at_us)
-            for index, whose in enumerate(self._truth.owners(number, seen.boxes)):
+            faces = self._truth.faces_at(seen.frame_seq, seen.captured_at_us)
+            for face in faces:
+                if face.clear >= CLEAR:
+                    gathered[face.passer].show(seen, face)
+            for index, whose in enumerate(self._truth.owners(faces, seen.boxes)):
                 if whose is None:
                     continue
                 owner_of[seen.frame_seq, index] = whose
-                gathered[whose].detected += 1
+                one, box = gathered[whose], seen.boxes[index]
+                one.detected += 1
+                one.widths.setdefault(seen.frame_seq, box[2] - box[0])
                 if (track := seen.tracks[index]) is not None:
                     course.setdefault(track, []).append(whose)
         for track, owners in course.items():
             self._note_course(gathered, track, owners)
         return owner_of, set(course)
-
-    def _note_first(self, gathered: Mapping[int, _Gathered], number: int, captured_at_us: int) -> None:
-        if number < len(self._truth.faces):
-            for face in self._truth.faces[number]:
-                one = gathered[face.passer]
-                if face.clear >= CLEAR and one.first_us is None:
-                    one.first_us = captured_at_us
 
     def _note_course(self, gathered: Mapping[int, _Gathered], track: str, owners: Sequence[int]) -> None:
         """A track belongs to whoever has it for a few frames in a row; with the next one it has switched."""
@@ -168,10 +164,9 @@ class Joiner:
 
     def _crop(self, crop: Probe, one: _Gathered, passer: Passer, own: int | None) -> CropRecord:
         scored = _scored(self._subjects.similarities([crop.vector])[0], own, listed=passer.listed)
-        number = self._truth.number_of(crop.frame_seq, crop.captured_at_us, realtime=self._realtime)
         return CropRecord(
             at_s=self._since(one, crop.captured_at_us),
-            face_px=round(one.widths.get(number, 0.0), 1),
+            face_px=round(one.widths.get(crop.frame_seq, 0.0), 1),
             quality=round(crop.quality, 4),
             mate=scored.mate,
             other=scored.other,

@@ -28,7 +28,7 @@ from overt.evaluation.video.records import StretchRecord
 from overt.evaluation.video.rules import Confirming, Subjects
 from overt.evaluation.video.setting import CATEGORY, Operating, deployment_for
 from overt.evaluation.video.stretch import run
-from overt.evaluation.video.truth import Truth, Xyxy
+from overt.evaluation.video.truth import ComposedTruth, Xyxy
 from overt.frame.reader import Reader
 from overt.frame.source import CameraSource
 from overt.governance.deployment import Deployment
@@ -108,11 +108,7 @@ def evaluate_composed(
             settings, choose(settings, Choice(plan.composing_detector, deployment.models.embedder))
         )
     loaded = LoadedModels(deployment, settings, Metrics())
-    category = deployment.watchlist.categories[0]
-    thresholds = loaded.thresholds(category)
-    confirming = Confirming(
-        thresholds.strong - thresholds.match, category.confirmations, round(category.within_s * 1e6)
-    )
+    confirming, threshold = confirming_of(deployment, settings)
     kept = folder / "stretches" / _key(plan, deployment, loaded, enrolled)
     stretches: list[StretchRecord] = []
     done = 0
@@ -129,14 +125,26 @@ def evaluate_composed(
         stretches.append(found)
         done += len(passers)
         progress("walk-pasts", done, len(whole.passers))
-    models = {
+    return Evaluated(whole, deployment, enrolled, confirming, threshold, names_of(loaded), tuple(stretches))
+
+
+def confirming_of(deployment: Deployment, settings: Settings) -> tuple[Confirming, float]:
+    """How the deployment's first category confirms, and its threshold of a match."""
+    category = deployment.watchlist.categories[0]
+    thresholds = LoadedModels(deployment, settings, Metrics()).thresholds(category)
+    strong_by = thresholds.strong - thresholds.match
+    return Confirming(strong_by, category.confirmations, round(category.within_s * 1e6)), thresholds.match
+
+
+def names_of(loaded: LoadedModels) -> dict[str, str]:
+    """The models' names and the sha256 of their files."""
+    return {
         "detector": loaded.detector.name,
         "detector_sha256": loaded.detector.onnx.sha256,
         "embedder": loaded.embedder.name,
         "embedder_sha256": loaded.embedder.onnx.sha256,
         "space_id": loaded.embedder.space_id,
     }
-    return Evaluated(whole, deployment, enrolled, confirming, thresholds.match, models, tuple(stretches))
 
 
 def _told(progress: Progress, done: int, here: int, total: int, share: float) -> None:
@@ -174,7 +182,7 @@ class _Stretch:
         boxes = [locate(passer, self._find) for passer in passers]
         there = [passer for passer, box in zip(passers, boxes, strict=True) if box is not None]
         walkers = walkers_of(there, [box for box in boxes if box is not None], plan.conditions, number)
-        truth = Truth()
+        truth = ComposedTruth(plan.realtime)
         reader = ComposedReader(
             pictures(walkers, plan.conditions, plan.keep),
             frame_count(walkers, plan.conditions.fps),

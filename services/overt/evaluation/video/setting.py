@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from overt.demo.walk import ZONE
 from overt.governance.deployment import Deployment, Models, Recognition
+from overt.governance.watchlists import SubjectsBy
 
 CAMERA = "walk-past"
 CATEGORY = "evaluated"
@@ -29,15 +31,26 @@ class Operating:
 
 
 def deployment_for(
-    operating: Operating, *, source: str, watchlist: str, whole: bool = False, realtime: bool = False
+    operating: Operating,
+    *,
+    source: str,
+    watchlist: str,
+    subjects: SubjectsBy = SubjectsBy.SUBFOLDER,
+    whole: bool = False,
+    realtime: bool = False,
 ) -> Deployment:
-    """The deployment. Off real time it has the same window, and so the same ids, in every run.
+    """The deployment. `whole`: its zone is that of `like`'s first camera, else the whole picture.
+
+    Off real time it has the same window, and so the same ids, in every run.
 
     Its cool-down is 0: that a subject alerts only once a minute would hide false alerts of people who follow each
     other here much closer than in a street.
     """
     begin = datetime.now(UTC) - timedelta(minutes=1) if realtime else _BEGIN
     like = operating.like
+    zone: Sequence[tuple[float, float]] = ZONE
+    if whole:
+        zone = like.cameras[0].zone.polygon if like else _WHOLE
     category: dict[str, object] = {
         "confirmations": operating.confirmations,
         "threshold": operating.threshold,
@@ -60,11 +73,12 @@ def deployment_for(
                     "id": CAMERA,
                     "source": source,
                     "partition": 0,
-                    "zone": {"id": "zone", "polygon": [list(corner) for corner in (_WHOLE if whole else ZONE)]},
+                    "zone": {"id": "zone", "polygon": [list(corner) for corner in zone]},
                 }
             ],
             "watchlist": {
                 "source": watchlist,
+                "subjects": subjects.value,
                 "categories": [{"id": CATEGORY, "kind": "wanted", "basis": "An evaluation", **category}],
             },
         }

@@ -48,6 +48,8 @@ class Run:
     cpu_s: float
     """Of the whole process but the tap: what else costs time (composing) is the caller's to take off."""
     frames: int
+    failure: str | None
+    """Why the source could not be read."""
 
 
 def run(
@@ -74,4 +76,6 @@ def run(
         heard = tap.finish(wiring.remembering)
     if stop.is_set():
         raise Stopped
-    return Run(heard, wall_s, cpu_s - tap.cpu_s, sum(camera.frames for camera in cameras.values()))
+    frames = sum(camera.frames for camera in cameras.values())
+    failure = next((camera.failure for camera in cameras.values() if camera.failure is not None), None)
+    return Run(heard, wall_s, cpu_s - tap.cpu_s, frames, failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,34 +24,48 @@ class TrueFace:
     """One passer-by's face in one picture."""
 
     passer: int
-    xyxy: Xyxy
+    xyxy: Xyxy | None
+    """Its box; None where the truth does not tell it."""
     clear: float
     """Share of it that can be seen, 0 to 1."""
 
 
-@dataclass(slots=True)
-class Truth:
-    """A scene's ground truth, filled as its pictures are made. `taken_at_us` are the wall clock's times, for runs that
-    keep to real time and drop pictures."""
+class Truth(Protocol):
+    """A source's ground truth."""
 
+    def faces_at(self, frame_seq: int, captured_at_us: int) -> Sequence[TrueFace]:
+        """Whose faces a frame shows."""
+        ...
+
+    def owners(self, faces: Sequence[TrueFace], boxes: Sequence[Xyxy]) -> list[int | None]:
+        """For each detected box: whose face it is, or None for nobody's."""
+        ...
+
+
+@dataclass(slots=True)
+class ComposedTruth:
+    """Filled as a scene's pictures are made. `taken_at_us` are the wall clock's times, for runs that keep to real time
+    and drop pictures."""
+
+    realtime: bool = False
     faces: list[tuple[TrueFace, ...]] = field(default_factory=list)
     taken_at_us: list[int] = field(default_factory=list)
 
-    def number_of(self, frame_seq: int, captured_at_us: int, *, realtime: bool) -> int:
-        """Which picture a frame shows."""
-        return bisect_right(self.taken_at_us, captured_at_us) - 1 if realtime else frame_seq
+    def faces_at(self, frame_seq: int, captured_at_us: int) -> Sequence[TrueFace]:
+        """See Truth."""
+        number = bisect_right(self.taken_at_us, captured_at_us) - 1 if self.realtime else frame_seq
+        return self.faces[number] if 0 <= number < len(self.faces) else ()
 
-    def owners(self, number: int, boxes: Sequence[Xyxy]) -> list[int | None]:
-        """For each detected box in a picture: whose face it is, or None for nobody's. Each face has one box at most,
-        the best overlapping pairs first."""
-        true = [face for face in self.faces[number] if face.clear >= _GLIMPSE] if number < len(self.faces) else []
+    def owners(self, faces: Sequence[TrueFace], boxes: Sequence[Xyxy]) -> list[int | None]:
+        """Each face has one box at most, the best overlapping pairs first."""
+        true = [(face.passer, face.xyxy) for face in faces if face.clear >= _GLIMPSE and face.xyxy is not None]
         owners: list[int | None] = [None] * len(boxes)
         if not true or not boxes:
             return owners
-        shared = overlaps(np.array([face.xyxy for face in true]), np.array(boxes, np.float64))
-        while shared.size and shared.max() >= _LEAST_OVERLAP:
+        shared = overlaps(np.array([xyxy for _, xyxy in true]), np.array(boxes, np.float64))
+        while shared.max() >= _LEAST_OVERLAP:
             whose, box = np.unravel_index(int(shared.argmax()), shared.shape)
-            owners[box] = true[whose].passer
+            owners[box] = true[whose][0]
             shared[whose], shared[:, box] = 0.0, 0.0
         return owners
 
