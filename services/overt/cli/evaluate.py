@@ -10,6 +10,7 @@ _COMMANDS = {
     "identify": ("overt.cli.evaluate_identify", "Open-set identification on labelled images."),
     "groups": ("overt.cli.evaluate_groups", "Errors by group, and the threshold of the worst group."),
     "labels": ("overt.cli.evaluate_groups", "Labels of known data sets as the CSV that `groups` reads."),
+    "certificate": ("overt.cli.evaluate_certificate", "What was measured, signed for a deployment."),
     "video": ("overt.cli.evaluate_video", "The whole pipeline on walk-pasts of labelled people."),
 }
 

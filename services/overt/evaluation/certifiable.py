@@ -1,4 +1,4 @@
-"""What an evaluation measured, in the one form that a certificate is made from: the part `certifiable` of result.json."""
+"""What an evaluation measured, in the form that a certificate is made from: the part `certifiable` of result.json."""
 
 from __future__ import annotations
 

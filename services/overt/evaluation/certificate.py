@@ -188,7 +188,9 @@ def read_certificate(path: Path) -> Signed:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
-        raise CertificateError(f"{path}: there is no such file; make one with `overt evaluate certificate`") from None
+        raise CertificateError(
+            f"{path}: there is no such file; make one with `overt evaluate certificate create`"
+        ) from None
     except OSError as error:
         raise CertificateError(f"{path}: cannot be read ({error.strerror})") from None
     try:

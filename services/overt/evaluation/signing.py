@@ -48,9 +48,9 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = serialization.load_pem_private_key(data, password=None)
     except (ValueError, TypeError):
-        raise KeyFileError(f"{path}: expected a private key, as `overt evaluate certificate-key` writes") from None
+        raise KeyFileError(f"{path}: expected a private key, as `overt evaluate certificate key FILE` writes") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path}: expected an Ed25519 key; make one with `overt evaluate certificate-key`")
+        raise KeyFileError(f"{path}: expected an Ed25519 key; make one with `overt evaluate certificate key FILE`")
     return key
 
 
@@ -113,6 +113,6 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_MOST_BYTES)
     except FileNotFoundError:
-        raise KeyFileError(f"{path} is missing: make a key with `overt evaluate certificate-key FILE`") from None
+        raise KeyFileError(f"{path} is missing: make a key with `overt evaluate certificate key FILE`") from None
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from overt.evaluation.estimate import Estimate
 from overt.evaluation.intervals import LEVEL, Rate
 from overt.evaluation.planner import passes_needed
-from overt.evaluation.spelling import one_in as one_in, percent as percent
+from overt.evaluation.spelling import one_in as one_in
+from overt.evaluation.spelling import percent as percent
 from overt.evaluation.unmeasurable import NotMeasurable
 
 

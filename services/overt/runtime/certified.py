@@ -12,8 +12,10 @@ from overt.evaluation.certificate import Certificate, CertificateError, Model, R
 from overt.evaluation.fit import Bound, Misfit, misfits, remarks
 from overt.evaluation.signing import KeyFileError, expected_signer
 from overt.governance.deployment import Deployment
+from overt.governance.listing import WatchlistError
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.quality_policy import quality_policy
+from overt.watchlist.sources import listing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,16 @@ def certified(deployment: Deployment, models: LoadedModels, subjects: int | None
     return compared(signed, bound_to(deployment, models, subjects), signer)
 
 
+def subjects_listed(deployment: Deployment) -> int | None:
+    """How many subjects the watchlist's source lists; None where it is not on this machine or cannot be read. Some of
+    them may turn out not to be enrolled."""
+    try:
+        with listing_of(deployment.watchlist) as listing:
+            return len({image.subject_id for image in listing.images}) or None
+    except WatchlistError:
+        return None
+
+
 def compared(signed: Signed, bound: Bound, signer: str | None) -> Certified:
     """One certificate with what runs."""
     wrong = misfits(signed, bound, signer)
@@ -96,7 +108,8 @@ def demand_certificate(
                 f" was started: {found.in_words()}"
             )
         warn(
-            f"{deployment.deployment_id} has no certificate that fits, so nobody knows its error rates: {found.in_words()}"
+            f"{deployment.deployment_id} has no certificate that fits, so its error rates are not known:"
+            f" {found.in_words()}"
         )
     for remark in found.remarks:
         warn(f"certificate: {remark}")
