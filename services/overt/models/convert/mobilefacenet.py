@@ -47,7 +47,10 @@ def convert(original: bytes) -> bytes:
     )
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", _OPSET)])
     model.ir_version = _IR_VERSION
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ValueError(f"{_NOT}: {error}") from error
     return bytes(model.SerializeToString(deterministic=True))
 
 
