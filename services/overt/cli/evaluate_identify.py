@@ -86,6 +86,7 @@ def _document(material: Material, made: Made, result: IdentifyResult) -> dict[st
         "list_size": result.list_size,
         "identification": result.identification,
         "thresholds": result.named,
+        "claimed": result.claimed,
         "fte": {"images": result.fte, "people": result.fte_people},
         "verification": {
             "mated_pairs": len(result.pairs.mated),

@@ -241,18 +241,19 @@ def settings_table(material: Material, made: Made, protocol: Protocol) -> Table:
     share = f"{protocol.unlisted_share:g} of them unlisted"
     listed = share if protocol.list_size is None else f"{protocol.list_size:,} of them listed"
     which = "most central" if recipe.face == "central" else "only"
+    detector, embedder = recipe.detector_sha256[:16], recipe.embedder_sha256[:16]
     rows = (
-        ("detector", f"{recipe.detector}, score from {recipe.detection_threshold:g}", recipe.detector_sha256[:16]),
-        ("embedder", f"{recipe.embedder}, space {recipe.space_id}", recipe.embedder_sha256[:16]),
-        ("mirrored chip", "added" if recipe.mirror else "not added", ""),
-        ("face", f"the {which} one of an image, from {recipe.min_face_px} px", ""),
-        ("list", f"people with at least {protocol.images_needed} images, {listed}; {protocol.enrol} enrolled", ""),
-        ("a subject's similarity", f"{protocol.rule} of its entries", ""),
-        ("drawing", f"{protocol.splits} splits, seed {protocol.seed}", ""),
-        ("data", f"{data.name}: {data.images:,} images, {people}", data.sha256[:16]),
-        ("command", " ".join(made.command), ""),
+        ("detector", f"{recipe.detector} (sha256 {detector}...), score from {recipe.detection_threshold:g}"),
+        ("embedder", f"{recipe.embedder} (sha256 {embedder}...), space {recipe.space_id}"),
+        ("mirrored chip", "added" if recipe.mirror else "not added"),
+        ("face", f"the {which} one of an image, from {recipe.min_face_px} px"),
+        ("list", f"people with at least {protocol.images_needed} images, {listed}; {protocol.enrol} enrolled"),
+        ("a subject's similarity", f"{protocol.rule} of its entries"),
+        ("drawing", f"{protocol.splits} splits, seed {protocol.seed}"),
+        ("data", f"{data.name}: {data.images:,} images, {people} (sha256 {data.sha256[:16]}...)"),
+        ("command", " ".join(made.command)),
     )
-    return Table("What it was made with", ("", "", "sha256"), rows)
+    return Table("What it was made with", ("", ""), rows)
 
 
 def remarks(data: Data) -> list[str]:

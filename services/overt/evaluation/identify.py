@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from overt.evaluation.datasets import Dataset, DatasetError
 from overt.evaluation.det import DetCurve, det_curve
 from overt.evaluation.estimate import Bootstrap, Estimate, estimate, person_weights
+from overt.evaluation.group_thresholds import worst_group_threshold
 from overt.evaluation.intervals import Interval
 from overt.evaluation.listsize import FpirAtSize, fpir_by_list_size
-from overt.evaluation.openset import Identification, identification, threshold_at_fpir
+from overt.evaluation.openset import (
+    FPIR_TARGETS,
+    Identification,
+    OperatingPoint,
+    at_threshold,
+    identification,
+    threshold_at_fpir,
+)
 from overt.evaluation.pairs import Pairs, pairs
 from overt.evaluation.planner import Plan, claimable, plans
 from overt.evaluation.protocol import Protocol, Searched, SubjectRule, hits_at, search, split_people
@@ -52,6 +60,14 @@ class RuleGain:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """The lowest threshold at which `FPIR <= target` can be claimed at 95 %: the upper bound is within the target."""
+
+    target: float
+    point: OperatingPoint | NotMeasurable
+
+
+@dataclass(frozen=True, slots=True)
 class Growth:
     """FPIR against list size at one threshold."""
 
@@ -68,6 +84,7 @@ class IdentifyResult:
     list_size: int
     identification: Identification
     named: tuple[Named, ...]
+    claimed: tuple[Claimed, ...]
     fte: Estimate
     """Of images that should be enrolled."""
     fte_people: Estimate
@@ -108,6 +125,7 @@ def identify(
         list_size=found.list_size,
         identification=answers,
         named=tuple(named),
+        claimed=tuple(_claimed(found, target, bootstrap) for target in FPIR_TARGETS),
         fte=estimate(found.enrolments_failed, found.enrolments_person, bootstrap),
         fte_people=estimate(found.subjects_failed, found.subjects_person, bootstrap),
         pairs=compared,
@@ -127,6 +145,13 @@ def identify(
         rules=_other_rule(data, made, protocol, found, bootstrap or Bootstrap()),
         searched=found,
     )
+
+
+def _claimed(found: Searched, target: float, bootstrap: Bootstrap | None) -> Claimed:
+    threshold = worst_group_threshold({"all": found.non_mated}, target, bootstrap).by_upper_bound
+    if isinstance(threshold, NotMeasurable):
+        return Claimed(target, NotMeasurable(threshold.reason.removeprefix("all: ")))
+    return Claimed(target, at_threshold(found.mated, found.non_mated, threshold, bootstrap))
 
 
 def sizes(list_size: int) -> list[int]:

@@ -11,7 +11,7 @@ from overt.evaluation import plots
 from overt.evaluation.datasets import Dataset
 from overt.evaluation.estimate import Estimate
 from overt.evaluation.identify import IdentifyResult
-from overt.evaluation.identify_words import between
+from overt.evaluation.identify_words import between, share
 from overt.evaluation.page import Page, Tile, render
 from overt.evaluation.plots import Plot
 from overt.evaluation.protocol import SCORE_BINS
@@ -74,10 +74,10 @@ def _tiles(result: IdentifyResult) -> Iterator[Tile]:
         if isinstance(target.point, NotMeasurable) or isinstance(target.point.tpir, NotMeasurable):
             continue
         interval = target.tpir_interval or target.point.tpir.interval
-        words = f"of listed people found {between(interval)} at FPIR {percent(target.target)}"
+        words = f"of listed people found {between(interval)} at FPIR {share(target.target)}"
         yield Tile(percent(target.point.tpir.value), words)
-    yield Tile(f"{result.list_size:,}", "people on the list")
-    yield Tile(f"{result.identification.non_mated_people:,}", "unlisted people searched for")
+    unlisted = f"{result.identification.non_mated_people:,} unlisted people"
+    yield Tile(f"{result.list_size:,}", f"people on the list; {unlisted} searched for")
 
 
 def _searches(data: Dataset, result: IdentifyResult) -> Iterator[Mapping[str, Any]]:

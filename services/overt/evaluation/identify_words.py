@@ -8,6 +8,7 @@ from overt.evaluation.identify import Growth, IdentifyResult, RuleGain
 from overt.evaluation.intervals import Interval
 from overt.evaluation.listsize import FpirAtSize
 from overt.evaluation.openset import OperatingPoint, TargetPoint
+from overt.evaluation.protocol import MIN_EYES_PX
 from overt.evaluation.results import Data
 from overt.evaluation.tables import Table
 from overt.evaluation.unmeasurable import NotMeasurable
@@ -24,6 +25,7 @@ def identify_tables(data: Data, result: IdentifyResult) -> list[Table]:
             tuple(target.claim + "." for target in result.identification.targets),
         ),
         *_given(result),
+        _claimed(result),
         _overall(data, result),
         _pairs(result),
         *_growth(result.growth),
@@ -34,13 +36,13 @@ def identify_tables(data: Data, result: IdentifyResult) -> list[Table]:
 
 def _target_row(target: TargetPoint) -> tuple[str, ...]:
     if isinstance(target.point, NotMeasurable):
-        return percent(target.target), "", str(target.point), ""
+        return share(target.target), "", str(target.point), ""
     tpir = target.point.tpir
     if isinstance(tpir, NotMeasurable):
-        return percent(target.target), f"{target.point.threshold:.3f}", str(tpir), ""
+        return share(target.target), f"{target.point.threshold:.3f}", str(tpir), ""
     interval = target.tpir_interval or tpir.interval
     found = f"{tpir.rate.count:,} of {tpir.rate.trials:,} searches, {tpir.people:,} people"
-    return percent(target.target), _threshold(target), f"{percent(tpir.value)} {between(interval)}", found
+    return share(target.target), _threshold(target), f"{percent(tpir.value)} {between(interval)}", found
 
 
 def _threshold(target: TargetPoint) -> str:
@@ -61,6 +63,17 @@ def _given(result: IdentifyResult) -> Iterator[Table]:
 
 def _point(point: OperatingPoint) -> tuple[str, ...]:
     return rate_in_words(point.tpir), rate_in_words(point.fpir), rate_in_words(point.misidentified)
+
+
+def _claimed(result: IdentifyResult) -> Table:
+    rows = tuple(
+        (share(c.target), str(c.point), "", "")
+        if isinstance(c.point, NotMeasurable)
+        else (share(c.target), f"{c.point.threshold:.3f}", rate_in_words(c.point.tpir), rate_in_words(c.point.fpir))
+        for c in result.claimed
+    )
+    header = ("FPIR at most", "threshold", "TPIR", "FPIR measured")
+    return Table("Where FPIR can be claimed at 95 %: its upper bound is within the target", header, rows)
 
 
 def _overall(data: Data, result: IdentifyResult) -> Table:
@@ -84,7 +97,10 @@ def _overall(data: Data, result: IdentifyResult) -> Table:
             ("images not enrolled (FTE)", rate_in_words(result.fte)),
             ("people not enrolled", rate_in_words(result.fte_people)),
         ),
-        (f"Of {data.images:,} images give no template: {reasons}.",),
+        (
+            f"Of {data.images:,} images give no template: {reasons}.",
+            f"Not enrolled: no template, or fewer than {MIN_EYES_PX:.0f} px between the eyes.",
+        ),
     )
 
 
@@ -132,7 +148,7 @@ def _at_size(size: FpirAtSize) -> str:
 
 def _planner(result: IdentifyResult) -> Table:
     header = ("claim", *(f"{plan.errors} seen" for plan in result.plans[0]))
-    rows = tuple((f"FPIR at most {percent(p[0].fpir)}", *(f"{plan.passes:,}" for plan in p)) for p in result.plans)
+    rows = tuple((f"FPIR at most {share(p[0].fpir)}", *(f"{plan.passes:,}" for plan in p)) for p in result.plans)
     here = result.identification.non_mated_people
     carried = result.claimable
     note = (
@@ -157,10 +173,15 @@ def _rules(rules: RuleGain | NotMeasurable) -> Iterator[Table]:
         else f"better: {rules.other if rules.gain > 0 else rules.rule}"
     )
     yield Table(
-        f"Similarity of a subject with several entries: TPIR at FPIR {percent(rules.fpir)} by rule",
+        f"Similarity of a subject with several entries: TPIR at FPIR {share(rules.fpir)} by rule",
         (rules.rule, rules.other, "difference, 95 % interval", ""),
         ((percent(rules.tpir), percent(rules.other_tpir), difference(rules.gain, rules.interval), better),),
     )
+
+
+def share(target: float) -> str:
+    """A share that was asked for: `0.1 %`."""
+    return f"{100 * target:.6g} %"
 
 
 def between(interval: Interval) -> str:

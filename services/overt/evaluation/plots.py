@@ -31,10 +31,12 @@ Numbers = NDArray[np.float64]
 # Stand-ins that `svg` replaces by the page's variables; matplotlib knows numbers only.
 _INK, _SOFT, _LINE = "#010203", "#040506", "#070809"
 _SERIES = ("#0a0b0c", "#0d0e0f", "#101112", "#131415")
+COLOURS = _SERIES
+"""Of a plot's series, for whoever draws one with `svg`."""
 _VARIABLES = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line"} | {
     colour: f"--series-{number}" for number, colour in enumerate(_SERIES, start=1)
 }
-_RATES = (1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
+_RATES = (1e-5, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -119,7 +121,7 @@ def histogram(series: Mapping[str, Numbers], thresholds: Mapping[str, float]) ->
         axes.set_xlabel("similarity (cosine)")
         axes.set_ylabel("searches in each bin (%)")
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
     return Plot(
         "histogram",
