@@ -61,12 +61,14 @@ class Reason(StrEnum):
     """Its watchlist category is not in the deployment."""
     UNENCODABLE = "unencodable"
     """Something that came of it cannot be sent: a picture that no file can hold, or more than a record may be."""
+    ENTRY_REMOVED = "entry_removed"
+    """It is about a watchlist entry that was removed meanwhile."""
     FAILED = "failed"
     """The stage raised an exception on it twice."""
 
 
-HARMLESS = frozenset({Reason.KEY_GONE})
-"""Rejects that an outage explains. They are counted but do not count towards the limit that pauses a partition."""
+HARMLESS = frozenset({Reason.KEY_GONE, Reason.ENTRY_REMOVED})
+"""Rejects that an outage or a change of the watchlist explains. They are counted but do not count towards the limit that pauses a partition."""
 
 
 @dataclass(frozen=True, slots=True)

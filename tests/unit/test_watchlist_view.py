@@ -215,6 +215,9 @@ class Told:
         self.is_here = False
         self.away = False
 
+    def attends(self) -> bool:
+        return self.is_here
+
     def here(self) -> None:
         self.is_here = True
 
@@ -236,12 +239,12 @@ def test_a_matcher_is_waited_for_from_when_it_is_ready_until_it_ends() -> None:
         patch.setattr(watchlist, "_MOST", 1)
         topic.put(entry(2))
         topic.turn(1)
-        assert not told.is_here
+        assert not told.attends()
         topic.turn(2)
     assert topic.view.ready()
-    assert told.is_here
+    assert told.attends()
     topic.view.close()
-    assert not told.is_here
+    assert not told.attends()
 
 
 def test_a_change_is_acknowledged_when_it_counts_and_each_one_also_where_nobody_could_be_told() -> None:

@@ -16,8 +16,8 @@ from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.cli.progress import Bar, say
 from overt.governance.deployment import Deployment
-from overt.runtime.cluster import open_keyring
 from overt.runtime.deployment_key import DeploymentKey, load_deployment_key
+from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.derived_keys import pseudonym_key, signing_key
 from overt.runtime.loaded import open_registry
 from overt.runtime.settings import Settings, SettingsError, load_settings

@@ -126,6 +126,10 @@ class SealingVault:
         """The age of the oldest of them; None when there is none. Asks nobody."""
         return max(self._transient.ages_s(), default=None)
 
+    def entry_removed(self, entry_id: str) -> bool:
+        """Whether a watchlist entry's key was destroyed. Raises Unavailable, NoKeyring."""
+        return self._durable().is_destroyed(entry_owner(entry_id))
+
     def durable_keys(self) -> int:
         """Keys in the keyring; 0 without one. Raises Unavailable."""
         return 0 if self._keyring is None else len(self._keyring)
