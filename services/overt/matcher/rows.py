@@ -112,6 +112,15 @@ class Rows:
         block, place = self._blocks[row // BLOCK], row % BLOCK
         return bool(block.valid_from_us[place] <= at_us < block.valid_until_us[place])
 
+    def valid_from_us(self, row: int) -> int:
+        """The first moment at which the row's entry may match."""
+        return int(self._blocks[row // BLOCK].valid_from_us[row % BLOCK])
+
+    def lists(self, listed: Listed) -> bool:
+        """Whether this very entry is still there: neither removed nor replaced."""
+        row = self.row_of.get(listed.entry_id)
+        return row is not None and self.listed[row] is listed
+
     def _check(self, adds: Sequence[WatchlistEntry]) -> None:
         dimension = self.dimension
         for entry in adds:

@@ -64,6 +64,10 @@ class Metrics:
         # Recognition
         self.faces = counter("faces", "Crops sent on for an embedding. Far above passes: tracks are torn.", "camera")
         self.embeddings = counter("embeddings", "Probes made. Below faces for long: the embedder is behind.", "camera")
+        self.fusions_expired = counter(
+            "fusions_expired",
+            "Tracks that an embedder which took over began anew: their key had gone. Rising: takeovers are slow.",
+        )
         self.tracks = gauge(
             "tracks", "Passers-by in view now. More than one can see: noise is taken for faces.", "camera"
         )
@@ -146,6 +150,19 @@ class Metrics:
         )
         self.model = gauge("model_info", "The models in use; always 1.", "role", "model", "sha256", "space")
         self.gallery = info("gallery", "How look-ups are answered, and in which model space.")
+        self.gallery_recall = gauge(
+            "gallery_recall",
+            "Of degraded copies of entries that comparing everybody finds, the share that the gallery finds; 1 where "
+            "it compares everybody. lower95 is what is promised: below 0.999 no index serves.",
+            "bound",
+        )
+        self.gallery_ef = gauge("gallery_ef", "Breadth of the index's search. 0: everybody is compared.")
+        self.gallery_lookup_seconds = gauge(
+            "gallery_lookup_seconds", "Cost of a look-up as measured when the answer was chosen.", "kind"
+        )
+        self.gallery_building = gauge(
+            "gallery_building", "Share of a new index that is built; 0 while none is. Everybody is compared meanwhile."
+        )
         self.build = info("build", "The version that runs.")
         self.build.info({"version": __version__})
 
