@@ -1,38 +1,85 @@
-"""The results as files: result.json and passes.csv."""
+"""The results as files: result.json, passes.csv, plots and a page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from overt.evaluation.results import Made, as_csv, as_json, document, write_text
+from overt.evaluation.openset import TargetPoint
+from overt.evaluation.results import Made, as_csv, document
+from overt.evaluation.tables import Table
+from overt.evaluation.unmeasurable import NotMeasurable
+from overt.evaluation.video.certifiable import of_passes
 from overt.evaluation.video.measures import PIPELINE, Summary
 from overt.evaluation.video.records import PassRecord
-from overt.evaluation.video.runs import Evaluated, Plan
+from overt.evaluation.video.runs import Evaluated
 
 
-def write_files(folder: Path, made: Made, plan: Plan, evaluated: Evaluated, summary: Summary) -> dict[str, Any]:
-    """Writes both; returns what is in result.json. Raises OSError."""
+def video_document(made: Made, evaluated: Evaluated, summary: Summary, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of result.json. `told`: what the source says of itself, such as the conditions."""
     parts = {
-        "data": {
-            "name": plan.dataset.source.resolve().name,
-            "images_of_a_person": plan.dataset.images_of_a_person(),
-            "parts": asdict(plan.parts),
-            "enrolled_images": len(evaluated.enrolled.entries),
-            "refused_images": evaluated.enrolled.failures,
-        },
-        "conditions": asdict(plan.conditions),
+        "data": evaluated.data,
+        **told,
         "models": evaluated.models,
         "recognition": evaluated.deployment.recognition.model_dump(mode="json"),
+        "enrolled": {
+            "people": len(evaluated.enrolled.of_person),
+            "images": len(evaluated.enrolled.entries),
+            "of_images": evaluated.enrolled.images,
+            "failures": evaluated.enrolled.failures,
+        },
         "thresholds": {"match": evaluated.threshold, **asdict(evaluated.confirming)},
-        "realtime": plan.realtime,
-        "summary": summary,
+        "measures": summary,
+        "certifiable": of_passes(evaluated, summary, composed="conditions" in told),
     }
-    result = document("video", made, parts)
-    write_text(folder / "result.json", as_json(result))
-    write_text(folder / "passes.csv", as_csv(_row(each) for s in evaluated.stretches for each in s.passes))
-    return result
+    return document("video", made, parts)
+
+
+def video_files(
+    made: Made, evaluated: Evaluated, summary: Summary, tables: Sequence[Table], title: str
+) -> dict[str, str]:
+    """By file name, the text. The last of `tables` says what the result was made with. Needs matplotlib."""
+    from overt.evaluation.page import Page, Tile, render
+    from overt.evaluation.video.drawn import drawn
+
+    plots = list(drawn(evaluated, summary))
+    page = Page(
+        title=title,
+        summary="How many listed people are found as they walk past, and how many others raise a false alert.",
+        tiles=[Tile(*each) for each in _tiles(summary)],
+        plots=plots,
+        tables=tables[:-1],
+        settings=tables[-1],
+        made=made,
+        data=evaluated.data,
+    )
+    files = {"index.html": render(page), "passes.csv": passes_csv(evaluated)}
+    return files | {f"{plot.name}.svg": plot.file() for plot in plots}
+
+
+def passes_csv(evaluated: Evaluated) -> str:
+    """One row for each pass, so that whoever asks why can look."""
+    return as_csv(_row(each) for stretch in evaluated.stretches for each in stretch.passes)
+
+
+def _tiles(summary: Summary) -> list[tuple[str, str]]:
+    from overt.evaluation.identify_words import between, share
+    from overt.evaluation.wording import percent
+
+    tiles = []
+    targets: tuple[TargetPoint, ...] = ()
+    for each in summary.rules:
+        if each.rule == PIPELINE:
+            targets = each.identification.targets
+    for target in targets:
+        if not isinstance(target.point, NotMeasurable) and not isinstance(target.point.tpir, NotMeasurable):
+            interval = target.tpir_interval or target.point.tpir.interval
+            words = f"of listed people found {between(interval)} at FPIR {share(target.target)}"
+            tiles.append((percent(target.point.tpir.value), words))
+    tiles.append((f"{summary.cost.crops:.1f}", "crops a pass"))
+    tiles.append((f"{summary.listed_passes:,} + {summary.unlisted_passes:,}", "passes of listed and of other people"))
+    return tiles
 
 
 def _row(each: PassRecord) -> dict[str, Any]:

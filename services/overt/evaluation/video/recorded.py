@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overt.evaluation.datasets import DatasetError, Sample
+from overt.evaluation.results import Data
 from overt.evaluation.video.cast import Cast, Passer
 from overt.evaluation.video.join import Joiner
 from overt.evaluation.video.labels import LabelledTruth, read_labels
@@ -105,6 +107,25 @@ def evaluate_recording(
         Enrolled(tuple(enrolment.entries), images, dict(failures), of_person),
         confirming,
         threshold,
-        names_of(LoadedModels(deployment, settings, Metrics())),
+        names_of(LoadedModels(deployment, settings, Metrics()), deployment.recognition),
+        Data(
+            name=recording.video.name,
+            layout="recording",
+            images=ran.frames,
+            people=len({each.person for each in labelled}),
+            images_of_a_person={},
+            sha256=_sha256(recording.video),
+            repeated=0,
+            failures=dict(failures),
+        ),
         (stretch,),
     )
+
+
+def _sha256(path: Path) -> str:
+    """Of a file; of a folder's files in the order of their names."""
+    said = hashlib.sha256()
+    for each in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with each.open("rb") as file:
+            said.update(hashlib.file_digest(file, "sha256").digest())
+    return said.hexdigest()

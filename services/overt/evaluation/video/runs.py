@@ -16,8 +16,10 @@ import numpy as np
 import overt
 from overt.demo.film import frame_count
 from overt.evaluation.cache import open_cache
+from overt.evaluation.canonical import sha256_of
 from overt.evaluation.datasets import Dataset, Sample
 from overt.evaluation.recipe import Choice, Extractor, choose, open_extractor
+from overt.evaluation.results import Data
 from overt.evaluation.templates import Maker, templates
 from overt.evaluation.video import records
 from overt.evaluation.video.cast import Cast, Parts, Passer, cast
@@ -31,13 +33,14 @@ from overt.evaluation.video.stretch import run
 from overt.evaluation.video.truth import ComposedTruth, Xyxy
 from overt.frame.reader import Reader
 from overt.frame.source import CameraSource
-from overt.governance.deployment import Deployment
+from overt.governance.deployment import Deployment, Recognition
 from overt.identity import entry_id
 from overt.messages import WatchlistEntry
 from overt.picture import Bgr, Picture
 from overt.ports import Clock
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
+from overt.runtime.quality_policy import quality_policy
 from overt.runtime.settings import Settings
 from overt.runtime.world import now_us
 
@@ -88,6 +91,7 @@ class Evaluated:
     threshold: float
     models: dict[str, str]
     """Names and sha256 of the files."""
+    data: Data
     stretches: tuple[StretchRecord, ...]
 
 
@@ -125,7 +129,32 @@ def evaluate_composed(
         stretches.append(found)
         done += len(passers)
         progress("walk-pasts", done, len(whole.passers))
-    return Evaluated(whole, deployment, enrolled, confirming, threshold, names_of(loaded), tuple(stretches))
+    return Evaluated(
+        whole,
+        deployment,
+        enrolled,
+        confirming,
+        threshold,
+        names_of(loaded, deployment.recognition),
+        _data(plan.dataset, whole, enrolled),
+        tuple(stretches),
+    )
+
+
+def _data(dataset: Dataset, whole: Cast, enrolled: Enrolled) -> Data:
+    """What a result says of the images that were enrolled or walked past; those of others play no part."""
+    samples = [*whole.enrolled, *(passer.sample for passer in whole.passers)]
+    lines = sorted(f"{hashlib.sha256(sample.path.read_bytes()).hexdigest()} {sample.person}" for sample in samples)
+    return Data(
+        name=dataset.source.resolve().name,
+        layout=dataset.layout,
+        images=len(samples),
+        people=len({sample.person for sample in samples}),
+        images_of_a_person=dict(sorted(Counter(Counter(sample.person for sample in samples).values()).items())),
+        sha256=hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest(),
+        repeated=0,
+        failures=enrolled.failures,
+    )
 
 
 def confirming_of(deployment: Deployment, settings: Settings) -> tuple[Confirming, float]:
@@ -136,14 +165,15 @@ def confirming_of(deployment: Deployment, settings: Settings) -> tuple[Confirmin
     return Confirming(strong_by, category.confirmations, round(category.within_s * 1e6)), thresholds.match
 
 
-def names_of(loaded: LoadedModels) -> dict[str, str]:
-    """The models' names and the sha256 of their files."""
+def names_of(loaded: LoadedModels, recognition: Recognition) -> dict[str, str]:
+    """The models' names and the sha256 of their files, and of what decides which crops are compared."""
     return {
         "detector": loaded.detector.name,
         "detector_sha256": loaded.detector.onnx.sha256,
         "embedder": loaded.embedder.name,
         "embedder_sha256": loaded.embedder.onnx.sha256,
         "space_id": loaded.embedder.space_id,
+        "quality_policy_sha256": sha256_of(quality_policy(recognition, loaded.detector)),
     }
 
 

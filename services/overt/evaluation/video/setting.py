@@ -18,10 +18,11 @@ _WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """What of a deployment decides on a pass. `like`: take all of it from that deployment's first category."""
+    """What of a deployment decides on a pass. None: as a deployment file has it that does not say.
+    `like`: take all of it from that deployment and its first category."""
 
-    detector: str = "yunet-s"
-    embedder: str = "mobilefacenet-192"
+    detector: str | None = None
+    embedder: str | None = None
     min_face_px: int = 32
     crops_per_track: int = 4
     threshold: float | None = None
@@ -83,7 +84,9 @@ def deployment_for(
             },
         }
     )
-    models = like.models if like else Models(detector=operating.detector, embedder=operating.embedder)
+    models = like.models if like else Models()
+    named = {"detector": operating.detector, "embedder": operating.embedder}
+    models = models.model_copy(update={role: name for role, name in named.items() if name is not None})
     recognition = (
         like.recognition
         if like
