@@ -15,8 +15,11 @@ from overt.cli.options import deployment_option
 from overt.cli.pages import open_pages
 from overt.cli.watched import watched
 from overt.governance.deployment import Deployment
-from overt.runtime.cluster import TopicsAdmin, cluster_world, open_keyring
+from overt.runtime.certified import demand_certificate, subjects_listed
+from overt.runtime.cluster import TopicsAdmin, cluster_world
+from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.health import HealthServer
+from overt.runtime.loaded import LoadedModels
 from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
@@ -54,6 +57,8 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     metrics = Metrics()
+    subjects = None if deployment.certificate is None else subjects_listed(deployment)
+    demand_certificate(deployment, LoadedModels(deployment, settings, metrics), subjects, _log.warning)
     if service in ("matcher", "alerter"):
         open_keyring(deployment, settings)  # without it the first match could not be sealed: say so now
     world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics)

@@ -16,6 +16,7 @@ from overt.demo.deployments import COMPOSED, demo_deployment, own_deployment
 from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
 from overt.governance.loading import load_deployment
+from overt.runtime.certified import UNCERTIFIED, demand_certificate
 from overt.runtime.embedded import EmbeddedRun
 from overt.runtime.enrolment import Enrolment, enrol_folder
 from overt.runtime.frame_rules import CameraSummary
@@ -66,7 +67,7 @@ def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> Non
         raise UserError(f"{deployment_file}: the window ended at {ended}: nothing may be captured any more")
     if state is WindowState.BEFORE:
         click.echo(f"nothing is captured before the window begins, at {deployment.window.start.isoformat()}", err=True)
-    run_embedded(deployment, settings, out, realtime=realtime, annotate=annotate, images=annotate)
+    run_embedded(deployment, settings, out, realtime=realtime, annotate=annotate, images=annotate, certify=True)
 
 
 @click.command()
@@ -125,13 +126,25 @@ def run_embedded(
     annotate: bool,
     images: bool,
     remarks: Sequence[str] = (),
+    certify: bool = False,
 ) -> None:
-    """Enrols, runs, prints and writes. Raises the errors that `overt.cli.errors` reports."""
+    """Enrols, runs, prints and writes. Raises the errors that `overt.cli.errors` reports. certify: warn where no
+    certificate fits the deployment, or refuse where it demands one."""
     metrics = Metrics()
     world, bus = memory_world(deployment)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
     enrolment = enrol(wiring)
-    outputs = RunOutputs(out, wiring, enrolment, annotate=annotate, images=images, realtime=realtime, remarks=remarks)
+    certificate = demand_certificate(deployment, wiring.models, enrolment.subjects, say) if certify else UNCERTIFIED
+    outputs = RunOutputs(
+        out,
+        wiring,
+        enrolment,
+        annotate=annotate,
+        images=images,
+        realtime=realtime,
+        remarks=[*remarks, *certificate.in_report()] if certify else remarks,
+        rarity=certificate.rarity(enrolment.subjects),
+    )
     embedded = EmbeddedRun(
         wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from overt.cli.progress import say
+from overt.evaluation.fit import CertificateRequired
 from overt.frame.source import CameraError
 from overt.governance.loading import DeploymentError
 from overt.models.errors import ModelError
@@ -20,6 +21,16 @@ from overt.runtime.logs import configure_logging
 from overt.runtime.settings import SettingsError
 
 _log = logging.getLogger(__name__)
+
+_WRONG_USE = (
+    CertificateRequired,
+    DeploymentError,
+    DeploymentKeyError,
+    KafkaConfigError,
+    KeyringError,
+    SchemaError,
+    SettingsError,
+)
 
 
 class UserError(Exception):
@@ -35,7 +46,7 @@ def reporting() -> Iterator[None]:
     """Turns the errors that a user can solve into a line on standard error and an exit code."""
     try:
         yield
-    except (DeploymentError, SettingsError, SchemaError, DeploymentKeyError, KeyringError, KafkaConfigError) as error:
+    except _WRONG_USE as error:
         _end(error, 2)
     except ModelError as error:
         _end(error, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class RunOutputs:
     images: whether the report shows alerted people beside their reference images; nobody else's picture is written.
     No more pictures are held than it shows, however long the run.
     remarks: sentences that the report's reader must know.
+    rarity: how rare a similarity is among strangers, in words, where a certificate tells.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class RunOutputs:
         images: bool,
         realtime: bool,
         remarks: Sequence[str] = (),
+        rarity: Callable[[float], str | None] = lambda _: None,
     ) -> None:
+        self._rarity = rarity
         self._out = out
         self._wiring = wiring
         self._enrolment = enrolment
@@ -88,10 +91,11 @@ class RunOutputs:
         if self._annotator:
             self._annotator.alert(bare)
         margin = "" if alert.margin is None else f", margin {alert.margin:.3f}"
+        rarity = self._rarity(alert.similarity)
         self._show(
             f"{clock(alert.captured_at_us)}Z  {alert.camera_id}  {alert.subject_id}  {alert.category}"
             f"  {KIND[alert.kind]}  similarity {alert.similarity:.3f} (threshold {alert.threshold:.3f}{margin})"
-            f"  {alert.authority.value}"
+            f"{'' if rarity is None else f'  {rarity}'}  {alert.authority.value}"
         )
         self._log.append(alert)  # last, so that an alert that no disk takes has at least been shown
 
@@ -112,6 +116,7 @@ class RunOutputs:
             images=self._images,
             videos=[video.name for video in videos],
             remarks=[*self._remarks, *unread(cameras), *damages],
+            rarity=self._rarity,
         )
         report = self._out / "report.html"
         write_report(report, facts)

@@ -12,6 +12,10 @@ SIZE_CLASSES = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Subjects on a list. FPIR grows with the list, at most as fast, so that a class spans a factor of ten."""
 
 
+class CertificateRequired(Exception):
+    """The deployment demands a certificate that fits, and there is none. The text names the field and each reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """What a certificate is compared with: all of a deployment that decides on its error rates."""

@@ -242,11 +242,11 @@ def groups_of(path: Path, said: Result, rules: Mapping[str, Rule]) -> tuple[Grou
     """The groups' errors from a result.json of `overt evaluate groups` with the same models, at a threshold of the
     deployment. Raises CertificateError."""
     document, _ = read_document(path)
-    recipe, labels = document.get("recipe"), document.get("labels")
-    if not isinstance(recipe, dict) or not isinstance(labels, list):
+    if document.get("kind") != "groups":
         raise CertificateError(f"{path}: expected a result of `overt evaluate groups`")
+    models, labels = document["models"], document["measures"]["labels"]
     for role, model in (("detector", said.certifiable.detector), ("embedder", said.certifiable.embedder)):
-        if recipe.get(f"{role}_sha256") != model.sha256:
+        if models.get(f"{role}_sha256") != model.sha256:
             raise CertificateError(f"{path}: {role}: another model than {model.name} of the evaluation was used")
     found: list[GroupMeasured] = []
     for label in labels:

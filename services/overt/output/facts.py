@@ -61,6 +61,8 @@ class AlertFacts:
 
     alert: Alert
     reference: Picture | None
+    rarity: str | None = None
+    """How rare its similarity is among strangers, in words; None where no certificate tells."""
 
 
 @dataclass(frozen=True, slots=True)

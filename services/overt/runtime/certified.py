@@ -9,8 +9,10 @@ from pathlib import Path
 from overt import __version__
 from overt.evaluation.canonical import sha256_of
 from overt.evaluation.certificate import Certificate, CertificateError, Model, Rule, Signed, read_certificate
-from overt.evaluation.fit import Bound, Misfit, misfits, remarks
+from overt.evaluation.fit import Bound, CertificateRequired, Misfit, misfits, remarks, rule_in_words
+from overt.evaluation.odds import odds
 from overt.evaluation.signing import KeyFileError, expected_signer
+from overt.evaluation.spelling import percent
 from overt.governance.deployment import Deployment
 from overt.governance.listing import WatchlistError
 from overt.runtime.loaded import LoadedModels
@@ -32,9 +34,29 @@ class Certified:
         """All reasons in one line."""
         return "; ".join(map(str, self.misfits))
 
+    def in_report(self) -> tuple[str, ...]:
+        """Sentences for whoever reads a run's report."""
+        if self.certificate is None:
+            return (f"No certificate fits, so the error rates of this run are not known: {self.in_words()}.",)
+        stated = "; ".join(
+            f"at {rule_in_words(each.rule)}, TPIR {percent(each.tpir.value)} and FPIR {percent(each.fpir.value)}"
+            f" by {self.certificate.unit}"
+            for each in self.certificate.operating
+        )
+        return (f"Certified on {self.certificate.data.description}: {stated}.", *self.remarks)
 
-class CertificateRequired(Exception):
-    """The deployment demands a certificate that fits, and there is none. The text names the field and each reason."""
+    def rarity(self, subjects: int) -> Callable[[float], str | None]:
+        """How rare a similarity is among strangers, in words, as far as the certificate tells."""
+
+        def said(similarity: float) -> str | None:
+            found = None if self.certificate is None else odds(self.certificate, similarity, subjects)
+            return None if found is None else str(found)
+
+        return said
+
+
+UNCERTIFIED = Certified(None, ())
+"""Where nobody asked for a certificate."""
 
 
 def bound_to(deployment: Deployment, models: LoadedModels, subjects: int | None) -> Bound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from overt import __version__
 from overt.messages import AcquisitionFailure, Alert
@@ -25,8 +25,9 @@ def gather(
     images: bool,
     videos: Sequence[str],
     remarks: Sequence[str],
+    rarity: Callable[[float], str | None] = lambda _: None,
 ) -> ReportFacts:
-    """The facts of a run that has ended."""
+    """The facts of a run that has ended. rarity: how rare a similarity is among strangers, in words."""
     deployment = wiring.deployment
     references = {entry.entry_id: entry.reference_image for entry in enrolment.entries}
     return ReportFacts(
@@ -41,7 +42,7 @@ def gather(
         watchlist_images=len(enrolment.entries),
         watchlist_refused=len(enrolment.refused),
         cameras=[_camera(wiring.metrics, camera.camera_id) for camera in deployment.cameras],
-        alerts=[AlertFacts(alert, references.get(alert.entry_id)) for alert in alerts],
+        alerts=[AlertFacts(alert, references.get(alert.entry_id), rarity(alert.similarity)) for alert in alerts],
         rejects=_by_label(wiring.metrics, "overt_rejects_total", "reason"),
         images=images,
         videos=videos,
