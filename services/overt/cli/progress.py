@@ -120,7 +120,7 @@ class Pace:
         a_second = (now - then) / (now_s - then_s)
         left_s = left / a_second
         words = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
-        return f", {a_second:.3g}/s, {words} left"
+        return f", {a_second:{'.0f' if a_second >= 100 else '.3g'}}/s, {words} left"
 
 
 class Downloads:

@@ -9,6 +9,7 @@ from overt.evaluation import plots
 from overt.evaluation.estimate import Estimate
 from overt.evaluation.groups import GroupAnswers
 from overt.evaluation.groups_run import GroupsResult, LabelResult
+from overt.evaluation.groups_words import differences_of
 from overt.evaluation.page import Page, Tile, render
 from overt.evaluation.plots import Plot
 from overt.evaluation.results import Data, Made, as_csv
@@ -92,21 +93,17 @@ def _rows(result: GroupsResult) -> Iterator[Mapping[str, Any]]:
 
 def _differences(result: GroupsResult) -> Iterator[Mapping[str, Any]]:
     for label in result.labels:
-        for which in ("searches", "pairs"):
-            answers = _answers(label, which)
-            if isinstance(answers, NotMeasurable):
-                continue
-            for d in answers.differences:
-                least = d.smallest_detectable
-                yield {
-                    "label": label.label,
-                    "error": d.error,
-                    "a": d.a,
-                    "b": d.b,
-                    "difference": d.difference,
-                    "low": d.interval.low,
-                    "high": d.interval.high,
-                    "p": d.p,
-                    "p_holm": d.p_holm,
-                    "smallest_detectable": "" if isinstance(least, NotMeasurable) else least,
-                }
+        for d in differences_of(label):
+            least = d.smallest_detectable
+            yield {
+                "label": label.label,
+                "error": d.error,
+                "a": d.a,
+                "b": d.b,
+                "difference": d.difference,
+                "low": d.interval.low,
+                "high": d.interval.high,
+                "p": d.p,
+                "p_holm": d.p_holm,
+                "smallest_detectable": "" if isinstance(least, NotMeasurable) else least,
+            }

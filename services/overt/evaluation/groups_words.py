@@ -26,10 +26,18 @@ def groups_tables(data: Data, result: GroupsResult) -> list[Table]:
 def _of_label(data: Data, label: LabelResult, wanted: Wanted) -> Iterator[Table]:
     yield _searches(label)
     yield _pairs(data, label)
-    compared = [answers for answers in (label.searches, label.pairs) if not isinstance(answers, NotMeasurable)]
-    yield from _differences(label.label, [d for answers in compared for d in answers.differences])
+    yield from _differences(label.label, differences_of(label))
     yield _indices(label)
     yield _advice(label, wanted)
+
+
+def differences_of(label: LabelResult) -> list[Difference]:
+    """Of searches and of pairs; FTA is told once."""
+    found = [] if isinstance(label.searches, NotMeasurable) else list(label.searches.differences)
+    told = {difference.error for difference in found}
+    if not isinstance(label.pairs, NotMeasurable):
+        found += [difference for difference in label.pairs.differences if difference.error not in told]
+    return found
 
 
 def _searches(label: LabelResult) -> Table:
