@@ -8,7 +8,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import onnx
 import yaml
+from onnx import TensorProto, helper, numpy_helper
 
 from overt.models.origins import Origins
 from overt.models.registry import CARDS, Registry
@@ -46,6 +49,49 @@ def make_wheel(path: Path) -> None:
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-wheel\nVersion: 1.0\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
+
+
+def make_arcface(
+    path: Path,
+    *,
+    layout: str = "NCHW",
+    batch: int | str = "N",
+    side: int | str = 112,
+    dimension: int = 16,
+    rank: int = 2,
+    input_name: str = "input.1",
+    output_name: str = "embedding.1",
+) -> Path:
+    """A network of the ArcFace kind with one layer of random numbers: chips of 112 px to vectors."""
+    cells = 7 * 7 * 4 if side == 112 else 10 * 10 * 4
+    numbers = np.random.default_rng(5)
+    weights = {"conv": numbers.normal(size=(4, 3, 16, 16)) / 16, "bias": np.array([1, -1, 2, 0.5])}
+    weights["matrix"] = numbers.normal(size=(cells, dimension))
+    nodes = [
+        helper.make_node("Transpose", [input_name], ["chips"], perm=[0, 3, 1, 2] if layout == "NHWC" else [0, 1, 2, 3]),
+        helper.make_node("Conv", ["chips", "conv", "bias"], ["c"], strides=[16, 16]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("Flatten", ["r"], ["f"]),
+        helper.make_node("MatMul", ["f", "matrix"], ["v"]),
+        helper.make_node("Unsqueeze", ["v", "axis"], [output_name])
+        if rank == 3
+        else helper.make_node("Identity", ["v"], [output_name]),
+    ]
+    shape = [batch, side, side, 3] if layout == "NHWC" else [batch, 3, side, side]
+    given = [batch, 1, dimension] if rank == 3 else [batch, dimension]
+    stored = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
+    stored += [numpy_helper.from_array(np.array([1], np.int64), "axis")] * (rank == 3)
+    body = helper.make_graph(
+        nodes,
+        "arcface",
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, given)],
+        stored,
+    )
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return path
 
 
 def make_npm_archive(model: bytes = MODEL) -> bytes:

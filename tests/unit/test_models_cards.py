@@ -75,6 +75,10 @@ def _alignment(points: list[list[float]]) -> Callable[[Raw], None]:
     return lambda content: content["alignment"].update(points_xy=points)
 
 
+PINNED = {"sha256": "0" * 64, "size_bytes": 1}
+HTTPS: Raw = {"kind": "https", "url": "https://models.example/a.onnx", "member_bytes": PINNED}
+NPM: Raw = {"kind": "npm", "package": "@scope/x", "version": "1.0.0", "archive_bytes": PINNED, "member": "package/a"}
+NPM |= {"member_bytes": PINNED}
 POINTS = raw("dlib-resnet-v1")["alignment"]["points_xy"]
 
 
@@ -95,6 +99,14 @@ POINTS = raw("dlib-resnet-v1")["alignment"]["points_xy"]
         (_set(outputs={"vector": "embedding"}), "outputs"),
         (_set(converter="none"), "without a converter"),
         (lambda c: c["onnx"].update(sha256="abc"), "onnx.sha256"),
+        (_set(golden=None), "must have been measured"),
+        (_set(match=None), "must have been measured"),
+        (_set(source=HTTPS | {"url": "http://models.example/a.onnx"}), "source.https.url"),
+        (_set(source=HTTPS | {"url": "https://me:secret@models.example/a.onnx"}), "source.https.url"),
+        (_set(source=HTTPS | {"url": "https://models.example/"}), "source.https.url"),
+        (_set(source=NPM | {"package": "../x"}), "source.npm.package"),
+        (_set(source=NPM | {"version": "latest"}), "source.npm.version"),
+        (lambda c: c["session"].update(provider="cuda"), "session.provider"),
         (lambda c: c["source"].pop("member"), "source.pypi.member"),
         (lambda c: c["source"].update(package="x --index-url=y"), "source.pypi.package"),
         (lambda c: c["source"].update(version="1\nother==2"), "source.pypi.version"),

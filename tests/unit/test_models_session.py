@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from overt.models.card import Card
+from overt.models.card import Card, SessionOptions
 from overt.models.errors import BadSession, MissingModel, WrongBytes
 from overt.models.preprocess import to_input
 from overt.models.session import CPU, open_session
+from overt.models.silent import onnxruntime
 from overt.models.sources import Bytes
+from overt.runtime.loaded import open_model
+from overt.runtime.settings import load_settings
 from tests.support.models import model_registry
+from tests.support.tiny_models import make_arcface
 
 SIDE = 8
 
@@ -68,6 +74,77 @@ def test_a_provider_that_is_not_active_is_an_error_and_never_a_silent_cpu(tmp_pa
     for provider in ("TensorrtExecutionProvider", "NoSuchProvider"):
         with pytest.raises(BadSession, match=rf"{provider} was asked for.*{CPU}"):
             open_session(card(path), path, provider=provider)
+
+
+def test_a_provider_that_is_listed_and_then_not_active_is_an_error_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its drivers are missing: ONNX Runtime itself goes on without it, and only warns."""
+    path = graph(tmp_path / "m.onnx")
+    listed = [*onnxruntime.get_available_providers(), "CUDAExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    warnings.simplefilter("ignore")  # pytest restores it
+    with pytest.raises(BadSession, match="CUDAExecutionProvider was asked for and is not"):
+        open_session(card(path), path, provider="CUDAExecutionProvider")
+
+
+@pytest.mark.parametrize("role", ["", "EMBEDDER_", "DETECTOR_"])
+def test_a_provider_comes_from_the_card_or_a_setting_of_all_or_of_its_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    path = graph(tmp_path / "m.onnx")
+    asks = card(path).model_copy(
+        update={"session": SessionOptions(graph_optimisation="all", threads=1, provider="CoreMLExecutionProvider")}
+    )
+    with pytest.raises(BadSession, match="CoreMLExecutionProvider was asked for"):
+        open_model(asks, path, load_settings())
+    monkeypatch.setenv("OVERT_PROVIDER", CPU)
+    assert open_model(asks, path, load_settings()).provider == CPU
+    monkeypatch.setenv(f"OVERT_{role}PROVIDER", "NoSuchProvider")
+    if role == "DETECTOR_":
+        assert open_model(asks, path, load_settings()).provider == CPU, "this one is an embedder"
+    else:
+        with pytest.raises(BadSession, match="NoSuchProvider was asked for"):
+            open_model(asks, path, load_settings())
+
+
+def test_threads_and_optimisation_are_the_cards_unless_a_setting_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = graph(tmp_path / "m.onnx")
+    says = card(path).model_copy(update={"session": SessionOptions(graph_optimisation="basic", threads=3)})
+    asked: list[tuple[int, object]] = []
+    real = onnxruntime.InferenceSession
+
+    def opened(data: bytes, options: Any, providers: list[str]) -> Any:
+        asked.append((options.intra_op_num_threads, options.graph_optimization_level))
+        return real(data, options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    open_model(says, path, load_settings())
+    monkeypatch.setenv("OVERT_THREADS", "2")
+    monkeypatch.setenv("OVERT_GRAPH_OPTIMISATION", "extended")
+    open_model(says, path, load_settings())
+    level = onnxruntime.GraphOptimizationLevel
+    assert asked == [(3, level.ORT_ENABLE_BASIC), (2, level.ORT_ENABLE_EXTENDED)]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_graph_with_a_batch_of_one_takes_any_batch(tmp_path: Path, count: int) -> None:
+    chips = np.random.default_rng(1).normal(size=(count, 3, 112, 112)).astype(np.float32)
+    alone, together = (open_session(*arcface(tmp_path, batch)).run(chips)["embedding"] for batch in (1, "N"))
+    assert alone.shape == (count, 16)
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-4)
+
+
+def test_a_batch_fixed_at_another_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSession, match="field input"):
+        open_session(*arcface(tmp_path, 2))
+
+
+def arcface(folder: Path, batch: int | str) -> tuple[Card, Path]:
+    path = make_arcface(folder / f"{batch}.onnx", batch=batch, output_name="y", input_name="x")
+    return card(path, input=card(path).input.model_copy(update={"chip_px": 112}), dimension=16), path
 
 
 def test_the_bytes_that_are_loaded_are_hashed(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def open_session(
     options.intra_op_num_threads = threads or card.session.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    inference = _load(data, options, provider)
+    inference = _load(data, options, provider, card.name)
     inference.disable_fallback()
     if provider not in inference.get_providers():
         raise _inactive(card, provider)
@@ -105,14 +105,14 @@ def read_graph(data: bytes) -> Graph:
     """What an ONNX file takes and gives. Raises BadSession when it cannot be read or has several inputs."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    return _graph_of(_load(data, options, CPU))
+    return _graph_of(_load(data, options, CPU, "The file"))
 
 
-def _load(data: bytes, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+def _load(data: bytes, options: onnxruntime.SessionOptions, provider: str, what: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(data, options, providers=[provider])
     except _REFUSALS as error:
-        raise BadSession(f"ONNX Runtime with {provider} cannot load the model: {error}") from error
+        raise BadSession(f"{what} cannot be loaded by ONNX Runtime with {provider}: {error}") from error
 
 
 def _graph_of(inference: onnxruntime.InferenceSession) -> Graph:
