@@ -18,7 +18,7 @@ demo: env
 
 test: env-dev
 	infra/test-deps.sh
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: env-dev
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.redis_server import RedisServer, redis_unavailable
 from tests.support.requirements import require
 from tests.support.rtsp_server import RtspServer, rtsp_unavailable
 from tests.support.scenes import Scenes
+from tests.support.side_by_side import FilesSideBySide, those_alone_last
 from tests.support.summary import kafka_was_left_out, mark_by_fixture, write_summary
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,6 +25,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark before `-m` selects."""
     mark_by_fixture(items)
+    those_alone_last(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesSideBySide:
+    """See tests/support/side_by_side.py."""
+    return FilesSideBySide(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

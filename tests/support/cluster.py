@@ -34,6 +34,7 @@ from tests.support.kafka_broker import KafkaBroker
 from tests.support.process import Service, overt
 from tests.support.redis_server import RedisServer
 from tests.support.scenes import TestScene
+from tests.support.typed import typed
 
 CHAIN = (("detector", "frames"), ("embedder", "faces"), ("matcher", "embeddings"), ("alerter", "matches"))
 """Services and the topic that each reads, in the order of a message's way."""
@@ -125,10 +126,14 @@ class Cluster:
     def prepare(self) -> Self:
         """A deployment key, the topics, and the watchlist enrolled and published: by the commands a user types."""
         if not Path(self.settings["deployment_key_file"]).exists():
-            self.cli("keys", "create", self.settings["deployment_key_file"])
-        self.cli("topics", "apply", "-d", self.file)
-        self.cli("watchlist", "publish", "-d", self.file)
+            self._type("keys", "create", self.settings["deployment_key_file"])
+        self._type("topics", "apply", "-d", self.file)
+        self._type("watchlist", "publish", "-d", self.file)
         return self
+
+    def _type(self, *arguments: str | Path) -> None:
+        done = typed(*arguments, **{"cache": os.environ.get("OVERT_CACHE", ""), **self.settings})
+        assert done.returncode == 0, f"overt {' '.join(map(str, arguments))}: {done.returncode}\n{done.stderr}"
 
     def cli(self, *arguments: str | Path, timeout_s: float = 120.0) -> str:
         """What `overt ARGUMENTS` prints with this cluster's settings. AssertionError when it fails."""

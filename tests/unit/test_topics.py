@@ -111,7 +111,13 @@ def test_every_retention_of_a_deployment_reaches_its_topics_and_segments_are_sho
     retention = Retention(alerts_hours=2.0, passes_days=3.0, adjudications_days=4.0)
     held = retention_ms(own_deployment("usb:0", tmp_path).model_copy(update={"retention": retention}))
     hour = 3_600_000
-    assert held == {"matches": 2 * hour, "alerts": 2 * hour, "passes": 72 * hour, "adjudications": 96 * hour, "audit": 96 * hour}
+    assert held == {
+        "matches": 2 * hour,
+        "alerts": 2 * hour,
+        "passes": 72 * hour,
+        "adjudications": 96 * hour,
+        "audit": 96 * hour,
+    }
     assert len(set(held.values())) == len(Retention.model_fields) - 1, "all but the decision, which is a text"
     for name, kept_ms in held.items():
         assert int(topics[name].config["segment.ms"]) <= kept_ms / 2

@@ -1,0 +1,45 @@
+"""Which tests run beside each other under `pytest -n 2`: files do, and the tests of a file share its fixtures.
+
+A file that measures real time has the machine to itself: those come last, one after the other in one process. Without
+-n nothing changes but their place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ALONE = {
+    "test_camera_bad_input.py",
+    "test_camera_rtsp.py",
+    "test_camera_takeover.py",
+    "test_drain.py",
+    "test_erasure.py",
+    "test_erasure_verify.py",
+    "test_sealed_cluster.py",
+    "test_services_die.py",
+}
+"""Files with tests that promise something within seconds, or at a camera's pace."""
+
+
+def measures_real_time(nodeid: str) -> bool:
+    return Path(nodeid.partition("::")[0]).name in ALONE
+
+
+def those_alone_last(items: list[pytest.Item]) -> None:
+    """Otherwise the order stays."""
+    items.sort(key=lambda item: measures_real_time(item.nodeid))
+
+
+class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out files in the order of collection."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "alone" if measures_real_time(nodeid) else nodeid.partition("::")[0]
