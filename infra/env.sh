@@ -49,7 +49,8 @@ else
   "$venv/bin/python" -m pip install --quiet 'uv>=0.9'
   "$venv/bin/uv" export "${wanted[@]}" >/dev/null
   # uv is several times faster, but knows nothing of what pip was told of mirrors, proxies and certificates.
-  if "$venv/bin/python" -m pip config list | grep -qE 'index|find-links|proxy|trusted-host|cert'; then
+  # (Not a pipe: grep leaves at the first line it finds, and pip's complaint about that would count as a failure.)
+  if grep -qE 'index|find-links|proxy|trusted-host|cert' <<<"$("$venv/bin/python" -m pip config list)"; then
     install=("$venv/bin/python" -m pip install)
   else
     install=("$venv/bin/uv" pip install --python "$venv/bin/python")
