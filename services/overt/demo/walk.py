@@ -44,6 +44,8 @@ class Walk:
     """How far the head goes to and fro sideways, face widths."""
     roll_degrees: float = 3.0
     """How far the head leans to and fro."""
+    appear_seconds: float = 0.5
+    """How long it takes to come out of the haze."""
 
     def __post_init__(self) -> None:
         if not (0 < self.far_px < self.near_px and self.seconds > 0 and self.leave_seconds > 0):
@@ -91,7 +93,6 @@ class Pose:
     """0 to 1: a walker comes out of the haze in the first moments."""
 
 
-_APPEAR_S = 0.5
 _STRIDE_HZ = 0.95
 
 
@@ -123,7 +124,7 @@ def pose(walker: Walker, time_s: float, *, size: tuple[int, int], horizon: float
         roll_radians=math.radians(walk.roll_degrees) * math.sin(phase + 0.4),
         turn=1.0 - 0.035 * (1.0 + math.sin(phase * 0.5 + 1.0)),
         stride=phase,
-        presence=min(elapsed / _APPEAR_S, 1.0),
+        presence=min(elapsed / walk.appear_seconds, 1.0) if walk.appear_seconds > 0 else 1.0,
     )
 
 

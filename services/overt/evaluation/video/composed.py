@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -39,7 +39,8 @@ def walkers_of(passers: Sequence[Passer], boxes: Sequence[Xyxy], conditions: Con
         seconds=conditions.seconds,
         crossing=conditions.crossing,
     )
-    return list(timetable)
+    # Nobody comes out of a haze: a face that is half transparent would make single frames look worse than they are.
+    return [replace(walker, walk=replace(walker.walk, appear_seconds=0.0)) for walker in timetable]
 
 
 @dataclass(frozen=True, slots=True)

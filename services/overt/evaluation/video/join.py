@@ -119,6 +119,7 @@ class Joiner:
                 owner_of[seen.frame_seq, index] = whose
                 one, box = gathered[whose], seen.boxes[index]
                 one.detected += 1
+                one.first_us = seen.captured_at_us if one.first_us is None else one.first_us
                 one.widths.setdefault(seen.frame_seq, box[2] - box[0])
                 if (track := seen.tracks[index]) is not None:
                     course.setdefault(track, []).append(whose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,7 +65,9 @@ def run(
     world, bus = memory_world(deployment)
     wiring = EvaluationWiring(world, settings, Metrics(), realtime=realtime, opens=opens)
     tap = Tap(bus)
-    embedded = EmbeddedRun(wiring, bus, entries, on_alert=tap.alert, observe=tap.observe)
+    # Copies, since a matcher that takes leave of its gallery may wipe the vectors that it was given.
+    own = [replace(entry, vector=entry.vector.copy()) for entry in entries]
+    embedded = EmbeddedRun(wiring, bus, own, on_alert=tap.alert, observe=tap.observe)
     assert wiring.remembering is not None
     tap.start()
     began_s, began_cpu_s = time.monotonic(), time.process_time()
