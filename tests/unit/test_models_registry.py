@@ -44,6 +44,19 @@ def test_a_search_folder_is_used_and_a_wrong_file_in_it_passed_over(world: World
     assert "OVERT_MODELS_DIR" in status.problem
 
 
+def test_in_a_search_folder_a_file_is_found_under_any_name(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "a-of-the-same-size.bin").write_bytes(b"x" * len(MODEL))
+    assert world.registry(folder).status("own").state == "missing", "what has another name is not called wrong"
+    (folder / "renamed.bin").write_bytes(MODEL)
+    assert world.registry(folder).path("own") == folder / "renamed.bin"
+    (folder / "theirs.onnx").write_bytes(b"x" * len(MODEL))
+    assert world.registry(folder).path("own") == folder / "renamed.bin"
+    (folder / "renamed.bin").unlink()
+    assert world.registry(folder).status("own").state == "wrong"
+
+
 def test_a_changed_file_is_noticed_and_verify_notices_what_hides_its_change(world: World) -> None:
     registry = world.registry()
     path = registry.pull("from-wheel")
