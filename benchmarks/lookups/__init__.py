@@ -1,0 +1,1 @@
+"""What `benchmarks/gallery.py` measures with."""
