@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from overt.cli.errors import UserError
+from overt.cli.options import deployment_option
 from overt.cli.progress import say
 from overt.evaluation.certificate import Certificate, CertificateError, Measured, Signed, read_certificate, sign
 from overt.evaluation.fit import Misfit, misfits, remarks, rule_in_words
@@ -16,22 +17,12 @@ from overt.evaluation.results import write_text
 from overt.evaluation.signing import KeyFileError, create_key, expected_signer, fingerprint, load_key, load_public_key
 from overt.evaluation.spelling import percent
 from overt.governance.deployment import Deployment
-from overt.governance.loading import load_deployment
 from overt.runtime.certified import bound_to, subjects_listed
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import load_settings
 
 _DOES_NOT_APPLY = 7
-_deployment = click.option(
-    "-d",
-    "--deployment",
-    "deployment_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="OVERT_DEPLOYMENT",
-    required=True,
-    help="The deployment file (or OVERT_DEPLOYMENT).",
-)
 
 
 @click.group()
@@ -71,7 +62,7 @@ def key(file: Path) -> None:
 
 @certificate.command(short_help="Certify a result for a deployment.")
 @click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_deployment
+@deployment_option
 @click.option("--key", "key_file", type=click.Path(path_type=Path), required=True, help="Private key that signs.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("certificate.json"),
               show_default=True, help="The certificate.")  # fmt: skip
@@ -79,7 +70,7 @@ def key(file: Path) -> None:
               help="result.json of `overt evaluate groups`, whose errors by group are stated too.")  # fmt: skip
 @click.option("--description", default="", help="The data in words: who, where, how taken.")
 def create(
-    result: Path, deployment_file: Path, key_file: Path, out: Path, groups_file: Path | None, description: str
+    result: Path, deployment: Deployment, key_file: Path, out: Path, groups_file: Path | None, description: str
 ) -> None:
     """Certify what RESULT, the result.json of an evaluation, measured at the deployment's thresholds.
 
@@ -91,7 +82,7 @@ def create(
       overt evaluate video people/ -d deployment.yaml --out out/video
       overt evaluate certificate create out/video/result.json -d deployment.yaml --key signing-key
     """
-    deployment, models = _opened(deployment_file)
+    models = LoadedModels(deployment, load_settings(), Metrics())
     try:
         private = load_key(key_file)
         bound = bound_to(deployment, models, subjects_listed(deployment))
@@ -100,7 +91,7 @@ def create(
         body = issued(said, bound, groups, description, datetime.now(UTC))
         wrong = misfits(Signed(body=body, key=fingerprint(private.public_key())), bound, None)
         if wrong:
-            raise UserError(f"{result} does not apply to {deployment_file}:\n{_lines(wrong)}", _DOES_NOT_APPLY)
+            raise UserError(f"{result} does not apply to {deployment.deployment_id}:\n{_lines(wrong)}", _DOES_NOT_APPLY)
         write_text(out, sign(body, private))
     except (CertificateError, KeyFileError) as error:
         raise UserError(str(error)) from error
@@ -114,10 +105,10 @@ def create(
 
 @certificate.command(short_help="Show a certificate, and whether it applies to a deployment.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_deployment
+@deployment_option
 @click.option("--key", "public_key", help="Who must have signed it: a public key's file or fingerprint; else the"
               " deployment's certificate_key.")  # fmt: skip
-def verify(file: Path, deployment_file: Path, public_key: str | None) -> None:
+def verify(file: Path, deployment: Deployment, public_key: str | None) -> None:
     """Show a certificate and verify its signature; say whether it applies to the deployment, and if not, why not.
 
     The models' files are hashed anew. Exit code 7 where it does not apply, 2 where it is no valid certificate.
@@ -127,7 +118,7 @@ def verify(file: Path, deployment_file: Path, public_key: str | None) -> None:
       overt evaluate certificate verify certificate.json -d deployment.yaml
       overt evaluate certificate verify certificate.json -d deployment.yaml --key signing-key.pub
     """
-    deployment, models = _opened(deployment_file)
+    models = LoadedModels(deployment, load_settings(), Metrics())
     wanted = public_key or deployment.certificate_key
     try:
         signed = read_certificate(file)
@@ -140,10 +131,10 @@ def verify(file: Path, deployment_file: Path, public_key: str | None) -> None:
     bound = bound_to(deployment, models, subjects_listed(deployment))
     wrong = [*misfits(signed, bound, signer), *_files(models)]
     if wrong:
-        raise UserError(f"it does not apply to {deployment_file}:\n{_lines(wrong)}", _DOES_NOT_APPLY)
+        raise UserError(f"it does not apply to {deployment.deployment_id}:\n{_lines(wrong)}", _DOES_NOT_APPLY)
     for remark in remarks(signed, bound, signer):
         click.echo(f"remark: {remark}")
-    click.echo(f"it applies to {deployment_file}")
+    click.echo(f"it applies to {deployment.deployment_id}")
 
 
 def in_words(body: Certificate) -> list[str]:
@@ -174,11 +165,6 @@ def _measured(measured: Measured) -> str:
     low, high = percent(measured.low).removesuffix(" %"), percent(measured.high)
     people = f", {measured.people:,} people" if measured.people else ""
     return f"{percent(measured.value)} ({low} to {high}), {measured.count:,} of {measured.trials:,}{people}"
-
-
-def _opened(deployment_file: Path) -> tuple[Deployment, LoadedModels]:
-    deployment = load_deployment(deployment_file)
-    return deployment, LoadedModels(deployment, load_settings(), Metrics())
 
 
 def _files(models: LoadedModels) -> list[Misfit]:

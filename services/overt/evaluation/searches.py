@@ -20,7 +20,7 @@ Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MatedSearches:
     """Searches of people who are enrolled. All columns [n]; lists are converted. Raises CannotMeasure."""
 
@@ -70,7 +70,7 @@ class MatedSearches:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NonMatedSearches:
     """Searches of people who are not enrolled. All columns [n]; lists are converted. Raises CannotMeasure."""
 
