@@ -66,7 +66,7 @@ _FUNCTIONS: tuple[tuple[object, str, str], ...] = (
     (choice, "quality", QUALITY),
     (choice, "promise", QUALITY),
     (views, "thumbnail", VIEW),
-    (EmbedderStage, "__call__", EMBED_AROUND),
+    (EmbedderStage, "step", EMBED_AROUND),
     (MatcherStage, "__call__", MATCH),
     (AlerterStage, "step", ALERT),
     (MemorySource, "poll", BUS),

@@ -56,6 +56,8 @@ class Aftermath:
     """Planted while the services ran, when everybody had passed."""
     shed: float
     """Frames that the detector shed."""
+    skipped: float
+    """Faces that the embedder skipped."""
     alerts: Sequence[dict[str, Any]]
     passes: Sequence[dict[str, Any]]
     frames: int
@@ -115,13 +117,14 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory, scenes: Scenes, test_dat
             canary = plant(cluster.world, connect(redis.url))
             cluster.wait_quiet()
             shed = cluster.total("overt_frames_shed_total", "detector")
+            skipped = cluster.total("overt_repeated_records_total", "embedder")
             (folder / "out" / "alerts.jsonl").write_text(
                 cluster.cli("alerts", "tail", "-d", cluster.file, "--until-end")
             )
             cluster.stop()
             frames = sum(scene.frames for scene in cameras.values())
             yield Aftermath(
-                cluster, folder, messages, canary, shed, cluster.alerts(), cluster.passes(), frames, content
+                cluster, folder, messages, canary, shed, skipped, cluster.alerts(), cluster.passes(), frames, content
             )
 
 
@@ -142,10 +145,11 @@ def test_the_run_has_seen_strangers_and_alerted_on_the_listed_only(aftermath: Af
 
 
 def test_a_canary_disturbs_nobody(aftermath: Aftermath) -> None:
-    """On each of two partitions its frame is shed, its crop and vector are refused: no model sees any of it."""
+    """On each of two partitions its frame is shed, its crop skipped and its vector refused: no model sees any of it."""
     reasons = Counter((letter["stage"], letter["reason"]) for letter in aftermath.cluster.deadletters())
-    assert reasons == {("embedder", "bad_picture"): 2, ("matcher", "wrong_space"): 2}
+    assert reasons == {("matcher", "wrong_space"): 2}
     assert aftermath.shed == 2
+    assert aftermath.skipped == 2
 
 
 def test_nothing_of_anybody_is_left_that_can_be_read(aftermath: Aftermath) -> None:
@@ -188,13 +192,18 @@ def test_with_sealing_off_the_same_search_finds_everybody(aftermath: Aftermath, 
         known = contents(aftermath.messages)
         topics = [path for path in kafka.data_dir.iterdir() if path.name.startswith(control.world.prefix)]
         findings = Findings()
-        Searcher(known, MAGIC, kept_bytes).look_into(topics, findings)
+        searcher = Searcher(known, MAGIC, kept_bytes)
+        searcher.look_into(topics, findings)
+        in_redis = Findings()
+        for value in redis_values(connect(cluster.redis.url)):
+            searcher.look(value.name, value.data, in_redis)
     found = {sighted.what for sighted in findings.clear}
     assert {"a JPEG", "a PNG"} <= found
     raw = {name for name in known if not any(form in name for form in (" in ", " as ", "printed"))}
     missed = raw - found
     assert not missed, f"{len(missed)} of {len(raw)} not found: {sorted(missed)[:10]}"
     assert findings.sealed == []
+    assert any(what.startswith("vector ") for what in (sighted.what for sighted in in_redis.clear)), "fused vectors"
 
 
 def test_verify_succeeds_and_says_what_it_has_seen(aftermath: Aftermath) -> None:

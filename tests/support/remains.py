@@ -22,6 +22,7 @@ from overt.runtime.enrolment import enrol_folder
 from overt.runtime.metrics import Metrics
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings
+from overt.runtime.state_codec import StateCodec
 from overt.runtime.vault import MAGIC
 from overt.runtime.wiring import STAGES, Wiring
 from overt.runtime.world import World
@@ -114,7 +115,7 @@ def unsealed(world: World) -> World:
     schemas = Schemas(schemas_dir())
     avro = AvroFormat(schemas, LocalRegistry(schemas), lambda record: record)
     codec = SealingCodec(avro, OpenVault(), prefix=world.prefix, frame_form="png")
-    return dataclasses.replace(world, codec=codec, peek=codec.peek)
+    return dataclasses.replace(world, codec=codec, state_codec=StateCodec(avro, OpenVault()), peek=codec.peek)
 
 
 def run_unsealed(cluster: Cluster, timeout_s: float = 120.0) -> None:

@@ -111,7 +111,7 @@ class Witness:
         found: dict[str, Alert] = {}
         for partition, faces in self.faces.items():
             kept = [face for offset, face in sorted(faces.items()) if (partition, offset) not in gone]
-            states: dict[str, Any] = {}
+            states: dict[str, tuple[Any, Any]] = {}
             seen: dict[str, tuple[int, int, int]] = {}
             for face in kept:
                 if face.cause <= seen.get(face.key, (-1, -1, -1)) or (face.key, face.cause) in lost:
@@ -150,9 +150,11 @@ def _poll(follower: Follower) -> Iterable[Record]:
         return []
 
 
-def _through(face: Face, embed: Any, match: Any, confirm: Any, states: dict[str, Any]) -> list[Alert]:
-    probes = [p for p in embed([face]) if isinstance(p, Embedding)]
+def _through(face: Face, embed: Any, match: Any, confirm: Any, states: dict[str, tuple[Any, Any]]) -> list[Alert]:
+    tracks, evidence = states.get(face.key) or (embed.fresh(face.key), confirm.fresh(face.key))
+    tracks, embedded = embed.step(tracks, [face])
+    probes = [p for p in embedded if isinstance(p, Embedding)]
     matches = [m for m in match(probes) if isinstance(m, Match)] if probes else []
-    state = states.get(face.key) or confirm.fresh(face.key)
-    states[face.key], alerts = confirm.step(state, matches)
+    evidence, alerts = confirm.step(evidence, matches)
+    states[face.key] = tracks, evidence
     return [a for a in alerts if isinstance(a, Alert)]

@@ -20,7 +20,7 @@ from overt.messages import TOPIC_OF, Embedding, Face, Pass, WatchlistEntry
 from overt.picture import Picture
 from overt.ports import Undecodable
 from overt.runtime.avro import AvroFormat, LocalRegistry, SchemaError, Schemas, from_plain, local_id, to_plain
-from overt.runtime.codec import StateCodec
+from overt.runtime.state_codec import StateCodec
 from tests.support import messages as make
 from tests.support.messages import SCHEMAS, plain, records
 
@@ -246,11 +246,11 @@ def test_pictures_that_were_read_are_not_decoded_before_somebody_looks() -> None
 
 def test_a_state_comes_back_and_a_broken_one_says_so() -> None:
     codec = StateCodec(avro())
-    data = codec.dumps(STATE)
-    assert codec.loads(AlerterState, data) == STATE
+    data = codec.dumps(STATE, "c1")
+    assert codec.loads(AlerterState, data, "c1") == STATE
     for bad in (data[:-1], data + b"\0", b"", b"\x80\x04pickle"):
         with pytest.raises(Undecodable):
-            codec.loads(AlerterState, bad)
+            codec.loads(AlerterState, bad, "c1")
 
 
 def test_a_folder_without_schemas_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from overt.messages import AcquisitionFailure, Box, Face, Frame, Pass, Sightings
 from overt.picture import Picture
 from overt.ports import Reason, Reject
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schemas
-from overt.runtime.codec import StateCodec
+from overt.runtime.state_codec import StateCodec
 from overt.runtime.resources import schemas_dir
 from tests.support.painted import LOW, POINTS, Painted, PaintedDetector, frame, paint
 
@@ -297,7 +297,7 @@ def test_the_state_survives_being_saved_and_holds_no_pixel_vector_or_landmark() 
     codec = StateCodec(AvroFormat(schemas, LocalRegistry(schemas), lambda record: record))
     state, _ = stage().step(DetectorState(), STREET[:15])
     assert len(state.tracks) == 3
-    assert codec.loads(DetectorState, codec.dumps(state)) == state
+    assert codec.loads(DetectorState, codec.dumps(state, "c"), "c") == state
     numbers = [f.name for f in dataclasses.fields(Track) if f.type == "float"]
     assert set(numbers) == {"cx", "cy", "width", "height", "vx", "vy", "largest_px"}
 

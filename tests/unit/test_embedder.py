@@ -59,12 +59,18 @@ def chip(seed: int) -> Bgr:
 
 
 def face(seed: int, **changes: object) -> Face:
-    return make.face(crop=Picture(bgr=chip(seed)), frame_seq=seed, **changes)
+    """A face of a track of its own unless told otherwise."""
+    return make.face(**{"crop": Picture(bgr=chip(seed)), "frame_seq": seed, "track_id": f"t{seed}", **changes})
 
 
 def stage(mirror: bool = False) -> tuple[EmbedderStage, Network]:
     network = Network()
     return EmbedderStage(EmbeddingModel(card(mirror=mirror), network)), network
+
+
+def results_of(embedder: EmbedderStage, faces: Sequence[Face]) -> list[Embedding | Reject]:
+    """What a batch gives when nothing is remembered yet."""
+    return list(embedder.step(embedder.fresh("c1"), faces)[1])
 
 
 def unit(raw: Floats) -> Floats:
@@ -106,14 +112,14 @@ def test_with_mirror_a_face_and_its_mirror_image_have_one_vector(seed: int) -> N
 @pytest.mark.parametrize("mirror", [False, True])
 def test_a_batch_is_one_call_of_the_network(mirror: bool) -> None:
     embedder, network = stage(mirror)
-    assert len(list(embedder([face(n) for n in range(6)]))) == 6
+    assert len(results_of(embedder, [face(n) for n in range(6)])) == 6
     assert network.batches == [12 if mirror else 6]
 
 
 def test_a_batch_without_a_usable_chip_asks_the_network_nothing() -> None:
     embedder, network = stage()
-    assert list(embedder([])) == []
-    assert list(embedder([make.face(crop=Picture(encoded=b"garbage"))])) == [Reject(0, Reason.BAD_PICTURE)]
+    assert results_of(embedder, []) == []
+    assert results_of(embedder, [make.face(crop=Picture(encoded=b"garbage"))]) == [Reject(0, Reason.BAD_PICTURE)]
     assert network.batches == []
 
 
@@ -131,13 +137,13 @@ def test_a_batch_without_a_usable_chip_asks_the_network_nothing() -> None:
 )
 def test_a_crop_that_is_no_chip_is_a_reject_and_hinders_nobody(crop: Picture) -> None:
     embedder, _ = stage()
-    results = list(embedder([face(1), make.face(crop=crop), face(3)]))
+    results = results_of(embedder, [face(1), make.face(crop=crop), face(3)])
     assert [r for r in results if isinstance(r, Reject)] == [Reject(1, Reason.BAD_PICTURE)]
     assert [r.frame_seq for r in results if isinstance(r, Embedding)] == [1, 3]
 
 
 def probes(faces: Sequence[Face]) -> list[Embedding]:
-    return [r for r in stage()[0](faces) if isinstance(r, Embedding)]
+    return [r for r in results_of(stage()[0], faces) if isinstance(r, Embedding)]
 
 
 @given(st.lists(st.sampled_from(["good", "bad", "large"]), max_size=8))
@@ -147,7 +153,7 @@ def test_probes_keep_the_order_of_their_faces_and_each_has_its_own_vector(kinds:
     faces = [
         dataclasses.replace(face(n), crop=crops[kind]) if kind in crops else face(n) for n, kind in enumerate(kinds)
     ]
-    results = list(stage()[0](faces))
+    results = results_of(stage()[0], faces)
     assert len(results) == len(faces)
     good = [n for n, kind in enumerate(kinds) if kind == "good"]
     made = [r for r in results if isinstance(r, Embedding)]
@@ -177,14 +183,14 @@ def test_an_output_that_is_no_number_travels_on_to_be_rejected_by_whoever_compar
     """The embedder invents no vector: 0/0 and NaN stay what they are, without a warning."""
     for value in (0.0, np.nan, np.inf):
         model = EmbeddingModel(card(mirror=False), lambda t, v=value: np.full((len(t), DIMENSION), v, np.float32))  # type: ignore[misc]  # binds the loop's value
-        (probe,) = [r for r in EmbedderStage(model)([face(1)]) if isinstance(r, Embedding)]
+        (probe,) = [r for r in results_of(EmbedderStage(model), [face(1)]) if isinstance(r, Embedding)]
         assert not np.isfinite(probe.vector).any()
 
 
 def test_a_network_that_answers_for_another_number_of_faces_fails_loudly() -> None:
     model = EmbeddingModel(card(mirror=False), lambda tensor: np.ones((len(tensor) + 1, DIMENSION), np.float32))
     with pytest.raises(ValueError, match="zip"):
-        EmbedderStage(model)([face(1)])
+        results_of(EmbedderStage(model), [face(1)])
 
 
 def test_chips_that_were_scaled_already_are_refused() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from overt.alerter.state import AlerterState
 from overt.detector.state import DetectorState
+from overt.embedder.state import EmbedderState
 from overt.messages import TOPIC_OF
 from overt.picture import Picture
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schemas, local_id
@@ -20,7 +21,7 @@ from overt.runtime.resources import schemas_dir
 from overt.runtime.topics import load_topics
 
 SCHEMAS = Schemas(schemas_dir())
-RECORDS: list[type[Any]] = [*TOPIC_OF, AlerterState, DetectorState]
+RECORDS: list[type[Any]] = [*TOPIC_OF, AlerterState, DetectorState, EmbedderState]
 
 
 def avro_type(hint: Any) -> Any:

@@ -111,10 +111,10 @@ class Store:
 class Numbers:
     """Stands for the Avro codec of states."""
 
-    def dumps(self, state: Total) -> bytes:
+    def dumps(self, state: Total, camera: str) -> bytes:
         return str(state.frames).encode()
 
-    def loads(self, cls: type[Any], data: bytes) -> Total:
+    def loads(self, cls: type[Any], data: bytes, camera: str) -> Total:
         return Total(int(data))
 
 

@@ -1,6 +1,7 @@
-"""The embedder: faces in, probes out, one model call for a batch.
+"""The embedder: faces in, probes out, one model call for a batch, each probe fused over its track.
 
-Refused on purpose: reading anything else from a live face, such as an emotion, an age or an ethnicity.
+Refused on purpose: reading anything else from a live face, such as an emotion, an age or an ethnicity; and remembering
+a face for longer than its track.
 """
 
 from __future__ import annotations
@@ -9,19 +10,30 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from overt.embedder.fusion import Memory, fused, open_tracks, with_track
 from overt.embedder.model import EmbeddingModel
+from overt.embedder.state import EmbedderState
 from overt.messages import Embedding, Face, Vector
 from overt.picture import BadPicture, Bgr
 from overt.ports import Reason, Reject
 
 
 class EmbedderStage:
-    """See `overt.ports.Stage`. Gathers the chips of a batch, calls the model once, scatters the vectors."""
+    """See `overt.ports.StatefulStage`. Gathers the chips of a batch, calls the model once, scatters the vectors."""
 
-    def __init__(self, model: EmbeddingModel) -> None:
+    def __init__(self, model: EmbeddingModel, memory: Memory | None = None) -> None:
         self._model = model
+        self._memory = memory or Memory()
 
-    def __call__(self, batch: Sequence[Face], /) -> Iterable[Embedding | Reject]:
+    def fresh(self, key: str, /) -> EmbedderState:
+        """No track is open."""
+        del key
+        return EmbedderState()
+
+    def step(
+        self, state: EmbedderState, batch: Sequence[Face], /
+    ) -> tuple[EmbedderState, Iterable[Embedding | Reject]]:
+        """Rejects first, then a probe for each usable face, in the order of the batch."""
         results: list[Embedding | Reject] = []
         chips: list[Bgr] = []
         usable: list[Face] = []
@@ -38,9 +50,18 @@ class EmbedderStage:
             chips.append(chip)
             usable.append(face)
         if chips:
-            vectors = self._model.embed(np.stack(chips))
-            results += [self._probe(face, vector) for face, vector in zip(usable, vectors, strict=True)]
-        return results
+            for face, vector in zip(usable, self._model.embed(np.stack(chips)), strict=True):
+                state, probe = self._fuse(state, face, vector)
+                results.append(probe)
+        return state, results
+
+    def _fuse(self, state: EmbedderState, face: Face, vector: Vector) -> tuple[EmbedderState, Embedding]:
+        state = open_tracks(state, face, self._memory)
+        if not np.isfinite(vector).all():
+            return state, self._probe(face, vector)  # whoever compares rejects it; it must not spoil the others
+        known = next((track for track in state.tracks if track.track_id == face.track_id), None)
+        track = fused(known, face, vector)
+        return with_track(state, track, self._memory), self._probe(face, track.vector)
 
     def _probe(self, face: Face, vector: Vector) -> Embedding:
         return Embedding(

@@ -61,8 +61,9 @@ class Canary:
 def plant(world: World, redis: Client) -> Canary:
     """Sends a frame, a face and an embedding on every partition, as a service would. Raises Unavailable.
 
-    No stage makes anything of them: the frame is past its deadline and shed, the crop has no model's size, the vector
-    is of no model's space. The last two leave a dead letter each.
+    No stage makes anything of them: the frame is past its deadline and shed; the crop comes before all that its camera
+    has shown, and where it has shown nothing has no model's size; the vector is of no model's space. What is refused
+    leaves a dead letter.
     """
     contents: dict[str, bytes] = {}
     records = []

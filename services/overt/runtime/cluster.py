@@ -11,7 +11,7 @@ from overt.governance.deployment import Deployment
 from overt.messages import TOPIC_OF
 from overt.ports import Unavailable
 from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
-from overt.runtime.codec import SealingCodec, StateCodec
+from overt.runtime.codec import SealingCodec
 from overt.runtime.deployment_key import load_deployment_key
 from overt.runtime.kafka import (
     KafkaBacklog,
@@ -29,6 +29,7 @@ from overt.runtime.redis_client import Client, connect
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.state import RedisState
+from overt.runtime.state_codec import StateCodec
 from overt.runtime.topics import Action, Change, Topics, load_topics, plan
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
@@ -68,7 +69,7 @@ def cluster_world(
         codec=codec,
         leases=RedisLeases(redis, deployment.deployment_id, str(uuid.uuid4()), run=prefix),
         store=RedisState(redis, deployment.deployment_id, run=prefix),
-        state_codec=StateCodec(avro),
+        state_codec=StateCodec(avro, vault, expired=keys.expired),
         peek=codec.peek,
         refresh=keys.refresh,
         chores=keys.chores,
@@ -102,6 +103,11 @@ class _Keys:
             self.metrics.oldest_key_age_seconds.set(self.vault.oldest_key_age_s() or 0.0)
             with suppress(Unavailable):
                 self.metrics.durable_keys.set(self.vault.durable_keys())
+
+    def expired(self, tracks: int) -> None:
+        """Counts tracks of a saved state whose vectors nobody can read any more."""
+        if self.metrics is not None:
+            self.metrics.fusions_expired.inc(tracks)
 
     def chores(self) -> None:
         """Gives up transient keys whose life is over, and destroys those of alert images whose retention is."""

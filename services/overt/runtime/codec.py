@@ -7,7 +7,6 @@ bytes' associated data. A payload moved to another camera, frame, field or deplo
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from overt.messages import TOPIC_OF, Message
@@ -100,18 +99,3 @@ def seal_context(schema: Schema, field: str, plain: Schema) -> bytes:
     """The associated data of one field of one record (the vault adds the deployment)."""
     parts = [schema["name"], field, *(str(plain[name]) for name in schema["overt.context"])]
     return "\x1f".join(parts).encode()
-
-
-class StateCodec:
-    """A stage's state as Avro bytes; states hold nothing biometric, so nothing is sealed."""
-
-    def __init__(self, avro: AvroFormat) -> None:
-        self._avro = avro
-
-    def dumps(self, state: Any) -> bytes:
-        assert dataclasses.is_dataclass(state)
-        return self._avro.dumps(type(state).__name__, to_plain(state))
-
-    def loads(self, cls: type[Any], data: bytes) -> Any:
-        """Raises Undecodable when the bytes are no such state."""
-        return from_plain(cls, self._avro.loads(cls.__name__, data))

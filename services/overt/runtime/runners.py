@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from overt.messages import Cause
 from overt.ports import Fenced, Reason, Reject, Saved, Stage, State, StatefulStage, Unavailable, Undecodable
-from overt.runtime.codec import StateCodec
+from overt.runtime.elapsed import Elapsed, elapsed_s
 from overt.runtime.logs import where
+from overt.runtime.state_codec import StateCodec
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,10 @@ class Runner(Protocol[In_contra, Out]):
         """Partitions moved: what is remembered of cameras may be stale."""
         ...
 
+    def tidy(self) -> None:
+        """Drops what may not be remembered any longer; called about once a second, on the worker's thread."""
+        ...
+
 
 class StatelessRunner(Generic[In, Out]):
     """Runs a stage that remembers nothing."""
@@ -92,6 +97,9 @@ class StatelessRunner(Generic[In, Out]):
     def forget(self) -> None:
         """There is nothing to forget."""
 
+    def tidy(self) -> None:
+        """There is nothing to drop."""
+
     def _one_by_one(self, batch: Sequence[In]) -> Outcome[Out]:
         outcome: Outcome[Out] = Outcome()
         for index, item in enumerate(batch):
@@ -107,10 +115,11 @@ class StatelessRunner(Generic[In, Out]):
 
 @dataclass(frozen=True, slots=True)
 class _Known(Generic[S]):
-    """A camera's state and the last cause it covers."""
+    """A camera's state, the last cause it covers, and when it was made."""
 
     cause: Cause
     state: S
+    made_at_s: float
 
 
 _BEFORE_ALL: Cause = (-1, -1, -1)
@@ -122,7 +131,8 @@ class StatefulRunner(Generic[S]):
     For every camera it knows the last cause it has worked off; what is not newer is skipped, so a replay, a paused
     process that wakes, or an older lease's frames change nothing. `restore` completes a state that was loaded or is
     fresh with what the bus still tells (the alerter's cool-downs). Without a `store` states live in this process only.
-    `tell` hears of each state that counts, and of None for a camera that may be another replica's now.
+    `tell` hears of each state that counts, and of None for a camera that may be another replica's now. `life_s`: a
+    camera's state that has not changed for so long is emptied, its cause kept: what it holds is biometric.
     """
 
     def __init__(
@@ -135,6 +145,8 @@ class StatefulRunner(Generic[S]):
         codec: StateCodec | None,
         restore: Callable[[str, S], S] | None = None,
         tell: Callable[[str, S | None], object] = lambda *_: None,
+        life_s: float | None = None,
+        elapsed: Elapsed = elapsed_s,
     ) -> None:
         self._service = service
         self._stage = stage
@@ -143,6 +155,8 @@ class StatefulRunner(Generic[S]):
         self._codec = codec
         self._restore = restore
         self._tell = tell
+        self._life_s = life_s
+        self._elapsed = elapsed
         self._known: dict[str, _Known[S]] = {}
         self._pending: dict[str, _Known[S]] = {}
 
@@ -160,7 +174,7 @@ class StatefulRunner(Generic[S]):
         for camera, known in self._pending.items():
             if self._store is not None and self._codec is not None:
                 try:
-                    self._store.save(self._service, camera, Saved(known.cause, self._codec.dumps(known.state)))
+                    self._store.save(self._service, camera, Saved(known.cause, self._codec.dumps(known.state, camera)))
                 except Fenced:
                     self._known.pop(camera, None)
                     raise
@@ -175,6 +189,14 @@ class StatefulRunner(Generic[S]):
             self._known.clear()
         self._pending.clear()
 
+    def tidy(self) -> None:
+        if self._life_s is None:
+            return
+        since_s = self._elapsed() - self._life_s
+        for camera, known in self._known.items():
+            if known.made_at_s < since_s:
+                self._known[camera] = replace(known, state=self._stage.fresh(camera))
+
     def _run_camera(
         self, camera: str, batch: Sequence[HasCause], indices: Sequence[int], outcome: Outcome[Any]
     ) -> None:
@@ -187,7 +209,7 @@ class StatefulRunner(Generic[S]):
         outcome.repeats += len(indices) - len(newer)
         if newer:
             state = self._step(known.state, batch, newer, outcome)
-            self._pending[camera] = _Known(last, state)
+            self._pending[camera] = _Known(last, state, self._elapsed())
 
     def _step(self, state: S, batch: Sequence[Any], indices: Sequence[int], outcome: Outcome[Any]) -> S:
         try:
@@ -216,12 +238,12 @@ class StatefulRunner(Generic[S]):
         if saved is not None and self._codec is not None:
             cause = saved.cause
             try:
-                state = self._codec.loads(self._state_type, saved.payload)
+                state = self._codec.loads(self._state_type, saved.payload, camera)
             except Undecodable:
                 _log.warning("%s: the saved state of camera %s cannot be read and starts afresh", self._service, camera)
         if self._restore is not None:
             state = self._restore(camera, state)
-        known = _Known(cause, state)
+        known = _Known(cause, state, self._elapsed())
         self._known[camera] = known
         return known
 

@@ -18,7 +18,9 @@ from overt.detector.quality import Gate
 from overt.detector.stage import DetectorStage
 from overt.detector.state import DetectorState
 from overt.embedder.model import EmbeddingModel
+from overt.embedder.fusion import Memory
 from overt.embedder.stage import EmbedderStage
+from overt.embedder.state import EmbedderState
 from overt.frame.readers import OpenReader, open_reader
 from overt.governance.watchlists import Category
 from overt.matcher.stage import CategoryRule, MatcherStage
@@ -75,6 +77,11 @@ class Wiring:
         }
         runner, most, companion = build[service]()
         world = self.world
+
+        def chores() -> None:
+            world.chores()
+            runner.tidy()
+
         plan = Plan(
             service=service,
             reads=world.topic(_READS[service]),
@@ -94,7 +101,7 @@ class Wiring:
             stamp=_stamp,
             observe=observe,
             companion=companion,
-            chores=world.chores,
+            chores=chores,
         )
 
     def frame_service(self, *, serving: bool = False) -> FrameService:
@@ -175,7 +182,7 @@ class Wiring:
 
     def embedder_stage(self) -> EmbedderStage:
         """Faces to probes."""
-        return EmbedderStage(self.embedding_model())
+        return EmbedderStage(self.embedding_model(), Memory(faces=self.deployment.recognition.crops_per_track))
 
     def matcher_stage(self, gallery: Callable[[], Gallery]) -> MatcherStage:
         """Probes to matches, with each category's threshold."""
@@ -203,7 +210,15 @@ class Wiring:
         return ConfirmationRule(strong, category.confirmations, round(category.within_s * 1e6))
 
     def _embedder(self) -> tuple[Runner[Any, Any], int, Companion | None]:
-        return StatelessRunner("embedder", self.embedder_stage()), self.settings.embedder_batch, None
+        runner = StatefulRunner(
+            "embedder",
+            self.embedder_stage(),
+            state_type=EmbedderState,
+            store=self.world.store,
+            codec=self.world.state_codec,
+            life_s=self.settings.transient_key_life_s,
+        )
+        return runner, self.settings.embedder_batch, None
 
     def _matcher(self) -> tuple[Runner[Any, Any], int, Companion | None]:
         world = self.world

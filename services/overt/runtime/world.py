@@ -10,9 +10,10 @@ from typing import Any
 from overt.governance.deployment import Deployment
 from overt.messages import TOPIC_OF, Alert, Message
 from overt.ports import Backlog, Codec, Leases, Log, Record, Sink, Source, State
-from overt.runtime.codec import PassingCodec, StateCodec
+from overt.runtime.codec import PassingCodec
 from overt.runtime.lease import MemoryLeases
 from overt.runtime.memory import MemoryBus
+from overt.runtime.state_codec import StateCodec
 
 
 def now_us() -> int:
