@@ -14,7 +14,7 @@ import numpy as np
 from lookups.vectors import Real, Vectors, padded_batches, random_batches, read
 from overt.matcher.exact import search_exactly
 from overt.matcher.hnsw import HnswIndex, library, search_indexed
-from overt.matcher.recall import Copies, Recall, copies, measure, most_misses
+from overt.matcher.recall import Copies, Recall, measure, most_misses
 from overt.matcher.rows import Rows
 from overt.messages import Kind, WatchlistEntry
 from overt.picture import Picture
@@ -66,7 +66,7 @@ def lines(task: Task) -> list[Line]:
     rows = _load(task, real)
     took_s, memory_mb = time.perf_counter() - began_s, _resident_mb() - before_mb
     _say(f"{task.entries} entries are in; degraded copies")
-    known = copies(rows, task.probes, task.threshold, np.random.default_rng(1))
+    known = _copies(rows, task, 1)
     mates = _mates(rows, real) if real is not None else None
 
     def exact(probes: Vectors, at_us: Sequence[int]) -> Sequence[Sequence[Candidate]]:
@@ -143,11 +143,17 @@ def _raise_ef(rows: Rows, index: HnswIndex, known: Copies, task: Task) -> Recall
         _say(f"recall at ef {ef}")
         if measure(rows, index, known, most_misses(len(known), _TARGET)).lower < _TARGET and ef != _EFS[-1]:
             continue
-        fresh = copies(rows, task.probes, task.threshold, np.random.default_rng(ef))
+        fresh = _copies(rows, task, ef)
         recall = measure(rows, index, fresh, len(fresh))
         if recall.lower >= _TARGET:
             break
     return recall
+
+
+def _copies(rows: Rows, task: Task, seed: int) -> Copies:
+    made = Copies()
+    made.draw(rows, task.probes, task.threshold, np.random.default_rng(seed))
+    return made
 
 
 def _mates(rows: Rows, real: Real) -> list[tuple[Vectors, str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from overt.matcher.exact import search_exactly
 from overt.matcher.hnsw import HnswIndex, search_indexed
 from overt.matcher.live import Answer, Kind, LiveGallery, catch_up
-from overt.matcher.recall import Copies, Recall, copies, measure, most_misses
+from overt.matcher.recall import Copies, Recall, measure, most_misses
 from overt.messages import Vector
 from overt.ports import Candidate
 
@@ -47,6 +48,7 @@ class IndexBuild:
         self._clock = clock
         self._progress = progress
         self._stopped = stopped
+        self._held: list[Copies] = []
 
     def run(self) -> Answer:
         """Returns what was decided. Raises Stopped."""
@@ -90,44 +92,48 @@ class IndexBuild:
         self._pause(index)
 
     def _judge(self, index: HnswIndex) -> Answer:
+        with self._copies(index, 1) as known:
+            return self._judge_with(index, known)
+
+    def _judge_with(self, index: HnswIndex, known: Copies) -> Answer:
         live, options = self._live, self._live.options
         answer = Answer(Kind.EXACT, "no index was found good enough", len(live))
-        known = self._copies(index, 1)
-        try:
-            if (allowed := most_misses(len(known), options.target)) < 0:
-                return replace(answer, reason="too few degraded copies find anybody to measure the recall")
-            exact_s = self._cost(known, lambda p, at: search_exactly(live.rows, p, _SUBJECTS, at))
-            for number, ef in enumerate(options.efs):
-                self._progress("measuring the recall", number, len(options.efs))
-                index.ef = ef
-                hnsw_s = self._cost(known, lambda p, at: search_indexed(live.rows, index, p, _SUBJECTS, at))
-                if hnsw_s >= exact_s:
-                    reason = f"at ef {ef} the index costs no less than comparing everybody"
-                    return replace(answer, reason=reason, exact_s=exact_s, hnsw_s=hnsw_s)
-                recall = measure(live.rows, index, known, allowed, lambda: self._pause(index))
-                if recall.lower >= options.target:
-                    recall = self._confirm(index, ef)
-                answer = replace(answer, recall=recall, exact_s=exact_s, hnsw_s=hnsw_s)
-                if recall.lower >= options.target:
-                    return replace(answer, kind=Kind.HNSW, reason="the index costs less and its recall holds")
-            return replace(answer, reason=f"up to ef {options.efs[-1]} the index loses people who are on the list")
-        finally:
-            known.wipe()
+        if (allowed := most_misses(len(known), options.target)) < 0:
+            return replace(answer, reason="too few degraded copies find anybody to measure the recall")
+        exact_s = self._cost(known, lambda p, at: search_exactly(live.rows, p, _SUBJECTS, at))
+        for number, ef in enumerate(options.efs):
+            self._progress("measuring the recall", number, len(options.efs))
+            index.ef = ef
+            hnsw_s = self._cost(known, lambda p, at: search_indexed(live.rows, index, p, _SUBJECTS, at))
+            if hnsw_s >= exact_s:
+                reason = f"at ef {ef} the index costs no less than comparing everybody"
+                return replace(answer, reason=reason, exact_s=exact_s, hnsw_s=hnsw_s)
+            recall = measure(live.rows, index, known, allowed, lambda: self._pause(index))
+            if recall.lower >= options.target:
+                recall = self._confirm(index, ef)
+            answer = replace(answer, recall=recall, exact_s=exact_s, hnsw_s=hnsw_s)
+            if recall.lower >= options.target:
+                return replace(answer, kind=Kind.HNSW, reason="the index costs less and its recall holds")
+        return replace(answer, reason=f"up to ef {options.efs[-1]} the index loses people who are on the list")
 
     def _confirm(self, index: HnswIndex, ef: int) -> Recall:
         """Recall on copies that `ef` was not chosen with."""
-        fresh = self._copies(index, ef)
-        try:
+        with self._copies(index, ef) as fresh:
             allowed = most_misses(len(fresh), self._live.options.target)
             return measure(self._live.rows, index, fresh, allowed, lambda: self._pause(index))
-        finally:
-            fresh.wipe()
 
-    def _copies(self, index: HnswIndex, seed: int) -> Copies:
+    @contextmanager
+    def _copies(self, index: HnswIndex, seed: int) -> Iterator[Copies]:
         options = self._live.options
         self._progress("making degraded copies", 0, 1)
-        random = np.random.default_rng(seed)
-        return copies(self._live.rows, options.probes, options.threshold, random, lambda: self._pause(index))
+        made, random = Copies(), np.random.default_rng(seed)
+        self._held.append(made)
+        try:
+            made.draw(self._live.rows, options.probes, options.threshold, random, lambda: self._pause(index))
+            yield made
+        finally:
+            made.wipe()
+            self._held.remove(made)
 
     def _cost(self, known: Copies, search: Callable[[Vector, Sequence[int]], Sequence[Sequence[Candidate]]]) -> float:
         """Seconds a probe: the median of a few batches."""
@@ -147,7 +153,10 @@ class IndexBuild:
         if self._stopped():
             raise Stopped
         self._live.tend(_AT_ONCE)
-        while True:
+        changed = bool(index.behind)
+        while index.behind:
             with self._live.lock:
-                if not catch_up(index, self._live.rows, 1):
-                    return
+                catch_up(index, self._live.rows, 1)
+        if changed:
+            for copies in self._held:
+                copies.wipe_gone(self._live.rows)

@@ -23,7 +23,7 @@ from overt.ports import Candidate
 
 CONFIDENCE = 0.95
 _SAMPLE = 512
-_BATCH = 16
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +51,49 @@ def lower_bound(found: int, tried: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Degraded copies in batches, each with its entry, whose subject the exact answer names first. `wipe` them after
-    use."""
+    """Degraded copies in batches, each with its entry, whose subject the exact answer names first. They resemble
+    people: `wipe` them after use, and `wipe_gone` when entries are removed meanwhile."""
 
-    probes: list[Vector] = field(repr=False)
-    entries: list[list[Listed]] = field(repr=False)
-    at_us: list[Times] = field(repr=False)
+    probes: list[Vector] = field(default_factory=list, repr=False)
+    entries: list[list[Listed]] = field(default_factory=list, repr=False)
+    at_us: list[Times] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return sum(map(len, self.entries))
 
+    def draw(
+        self, rows: Rows, wanted: int, threshold: float, random: Generator, pause: Callable[[], None] = lambda: None
+    ) -> None:
+        """At least `wanted` of them; fewer where four times as many draws do not give them. Entries take turns, and
+        come again where they are few. `pause` is called between batches."""
+        for numbers in _turns(rows, wanted * 4, random):
+            pause()
+            self._batch(rows, numbers, threshold, random)
+            if len(self) >= wanted:
+                return
+
     def wipe(self) -> None:
-        """Overwrites the copies: they resemble people."""
+        """Overwrites all copies."""
         for probes in self.probes:
             probes.fill(0)
 
+    def wipe_gone(self, rows: Rows) -> None:
+        """Overwrites the copies of entries that have been removed or replaced. They count no more."""
+        for probes, entries in zip(self.probes, self.entries, strict=True):
+            probes[[not rows.lists(entry) for entry in entries]] = 0
 
-def copies(
-    rows: Rows, wanted: int, threshold: float, random: Generator, pause: Callable[[], None] = lambda: None
-) -> Copies:
-    """At least `wanted` copies that the exact answer attributes to their subject, fewer where four times as many
-    draws do not give them. Entries take turns, and come again where they are few. `pause` is called between batches."""
-    made = Copies([], [], [])
-    for numbers in _turns(rows, wanted * 4, random):
-        pause()
-        alive = [row for row in numbers if rows.listed[row] is not None]
-        entries = [rows.listed[row] for row in alive]
-        if not alive:
-            continue
-        probes = degraded(rows, alive, threshold, random)
-        at_us = np.array([rows.valid_from_us(row) for row in alive], np.int64)
+    def _batch(self, rows: Rows, numbers: list[int], threshold: float, random: Generator) -> None:
+        there = [(row, listed) for row in numbers if (listed := rows.listed[row]) is not None]
+        if not there:
+            return
+        probes = degraded(rows, [row for row, _ in there], threshold, random)
+        at_us = np.array([rows.valid_from_us(row) for row, _ in there], np.int64)
         first = rank(rows, probes, scan(rows, probes, first_look(1), at_us), 1)
-        kept = [i for i, entry in enumerate(entries) if entry and _names(first[i], entry)]
-        made.probes.append(probes[kept])
-        made.entries.append([entry for i, entry in enumerate(entries) if entry and i in kept])
-        made.at_us.append(at_us[kept])
+        kept = [i for i, (_, entry) in enumerate(there) if _names(first[i], entry)]
+        self.probes.append(probes[kept])
+        self.entries.append([there[i][1] for i in kept])
+        self.at_us.append(at_us[kept])
         probes.fill(0)
-        if len(made) >= wanted:
-            break
-    return made
 
 
 def measure(

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Protocol
 
-from overt.matcher.live import LiveGallery
+from overt.matcher.live import Options
 from overt.matcher.rows import check_unit
 from overt.messages import Vector, WatchlistEntry
 from overt.ports import Codec, Follower, Gallery, KeyGone, NotAuthentic, Record, Unavailable, Undecodable
+from overt.runtime.gallery import ServedGallery
 from overt.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class WatchlistView:
         metrics: Metrics,
         attendance: Attendance | None = None,
         spend: Callable[[Vector], None] = leave,
+        lookup: Options | None = None,
     ) -> None:
         self._open = follow
         self._codec = codec
@@ -90,7 +92,7 @@ class WatchlistView:
         """Read and not taken in yet. No follower hands a record out twice: what the vault could not open stays here."""
         self._untold: deque[str] = deque(maxlen=_UNTOLD_MOST)
         """Changes that are applied and not acknowledged yet."""
-        self._gallery = LiveGallery(space_id, dimension)
+        self._gallery = ServedGallery(space_id, dimension, metrics, lookup)
         self._revisions: dict[str, int] = {}
         """Of each entry in the gallery."""
         self._removed: set[str] = set()
@@ -114,12 +116,14 @@ class WatchlistView:
             self._take_in()
         if not self._ready and self._follower.caught_up():
             self._ready = True
+            self._gallery.loaded()
             _log.info("matcher: the watchlist has %d entries", len(self._gallery))
             if not len(self._gallery):
                 _log.warning("matcher: the watchlist is empty: nobody can be found until entries are published")
         self._tell()
 
     def close(self) -> None:
+        self._gallery.close()
         if self._follower is not None:
             self._follower.close()
         with suppress(Unavailable):
@@ -142,8 +146,6 @@ class WatchlistView:
             for entry in adds:
                 self._spend(entry.vector)
             self._untold.extend(told)
-            self._metrics.gallery_entries.set(len(self._gallery))
-            self._metrics.gallery.info({"kind": "exact", "space": self._space_id})
 
     def _note(self, record: Record, changes: dict[str, WatchlistEntry | None]) -> None:
         """Adds to `changes` what a record does: an entry by its id, or None where it goes. Raises Unavailable."""
