@@ -51,7 +51,7 @@ def meant(row: dict[str, Any]) -> Particulars:
     micros = {n: (row[n] - EPOCH) // timedelta(microseconds=1) for n in ("valid_from", "valid_until") if n in row}
     other = {n: v for n, v in row.items() if n not in ("valid_from", "valid_until", "box")}
     other = {n: unicodedata.normalize("NFC", v) if isinstance(v, str) else v for n, v in other.items()}
-    box = {"box": Box(*map(float, row["box"]))} if "box" in row else {}
+    box: dict[str, Any] = {"box": Box(*map(float, row["box"]))} if "box" in row else {}
     return Particulars(**other, **box, **{f"{n}_us": v for n, v in micros.items()})
 
 
@@ -86,8 +86,9 @@ def test_what_an_object_says_is_read_back_and_an_image_says_more_of_itself(
     """A subject's fields hold for all its images; what one image says counts for that image."""
 
     def plain(row: dict[str, Any]) -> dict[str, Any]:
-        kept = {"box": lambda b: list(b), "under_18": bool}
-        return {name: kept.get(name, lambda v, n=name: written(n, v))(v) for name, v in row.items()}
+        return {
+            name: v if name == "under_18" else list(v) if name == "box" else written(name, v) for name, v in row.items()
+        }
 
     subject = {
         "subject_id": "s-1",
