@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 
@@ -13,16 +14,19 @@ from overt.cli.options import deployment_option
 from overt.cli.pace import Pace
 from overt.cli.progress import during, say
 from overt.cli.watchlist_file import destroy, show, verify, was_listed
+from overt.cli.watchlist_live import add, log, remove, update
 from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
 from overt.ports import KeyGone
 from overt.runtime.build_journal import BuildJournal, JournalTaken
-from overt.runtime.cluster import cluster_world, open_keyring
+from overt.runtime.cluster import cluster_world, open_replicas
+from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.enrolment import build as build_watchlist
 from overt.runtime.keyring import Keyring
 from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
+from overt.runtime.watchlist_changes import By, WatchlistChanges
 from overt.runtime.watchlist_file import WatchlistFile, WatchlistFileError
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world, now_us
@@ -167,18 +171,20 @@ def publish(deployment: Deployment) -> None:
     settings = load_settings()
     configure_logging("WARNING", settings.log_format)
     world = cluster_world(deployment, settings, realtime=True, client="watchlist")
-    wiring = Wiring(world, settings, Metrics(), realtime=True)
-    enrolment = enrol(wiring)
-    keyring = open_keyring(deployment, settings)
-    sink = world.sink()
-    keyring.create_entry_keys([entry.entry_id for entry in enrolment.entries])
-    for entry in enrolment.entries:
-        topic, partition = world.route(entry)
-        sink.produce(topic, key=entry.key, value=world.codec.encode(entry), partition=partition)
-    sink.flush(30.0)
-    sink.close()
+    enrolment = enrol(Wiring(world, settings, Metrics(), realtime=True))
+    changes = WatchlistChanges(
+        world,
+        open_keyring(deployment, settings),
+        open_replicas(deployment, settings),
+        now_us,
+        By(getpass.getuser(), "published from the deployment's watchlist.source"),
+    )
+    try:
+        changes.publish(enrolment.entries)
+    finally:
+        changes.close()
     click.echo(f"published {len(enrolment.entries)} entries of {enrolment.subjects} subjects")
 
 
-for command in (show, verify, destroy, was_listed):
+for command in (show, verify, destroy, was_listed, add, update, remove, log):
     watchlist.add_command(command)

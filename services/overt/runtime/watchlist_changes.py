@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -63,11 +64,19 @@ class WatchlistChanges:
     by: By
     _sink: Sink | None = field(default=None, init=False)
 
+    def publish(self, entries: Sequence[WatchlistEntry]) -> None:
+        """Publishes a whole list, which nobody waits for. Raises KeyGone where an id was removed."""
+        self._make_keys(entries)
+        for entry in entries:
+            topic, partition = self.world.route(entry)
+            value = self.world.codec.encode(replace(entry, revision=self.clock()))
+            self._open().produce(topic, key=entry.key, value=value, partition=partition)
+        self._audit(AuditAction.LIST_PUBLISHED, None, None)
+        self._flush()
+
     def put(self, entries: Sequence[WatchlistEntry], action: AuditAction) -> list[Change]:
         """Publishes entries, new or changed, each with a revision of now. Raises KeyGone where an id was removed."""
-        for until_us in sorted({entry.valid_until_us for entry in entries}):
-            those = [entry_owner(entry.entry_id) for entry in entries if entry.valid_until_us == until_us]
-            self.keyring.create_many(those, until_us)
+        self._make_keys(entries)
         changes = []
         for entry in entries:
             entry = replace(entry, revision=self.clock())
@@ -84,11 +93,6 @@ class WatchlistChanges:
         ]
         self._flush()
         return changes
-
-    def account(self, action: AuditAction) -> None:
-        """Tells the audit of something that was done to the list as a whole."""
-        self._audit(action, None, None)
-        self._flush()
 
     def wait(self, changes: Sequence[Change], timeout_s: float) -> Iterator[Applied]:
         """What became of each change, in their order, as soon as it is known; all together wait for `timeout_s`."""
@@ -137,6 +141,13 @@ class WatchlistChanges:
     def close(self) -> None:
         if self._sink is not None:
             self._sink.close()
+
+    def _make_keys(self, entries: Sequence[WatchlistEntry]) -> None:
+        until: dict[int, list[str]] = defaultdict(list)
+        for entry in entries:
+            until[entry.valid_until_us].append(entry_owner(entry.entry_id))
+        for until_us, owners in until.items():
+            self.keyring.create_many(owners, until_us)
 
     def _publish(self, entry_id: str, subject_id: str | None, value: object, action: AuditAction) -> Change:
         change = Change(str(uuid.uuid4()), action, entry_id, subject_id, time.monotonic())
