@@ -24,6 +24,7 @@ from overt.cli.evaluate_options import (
     write,
 )
 from overt.cli.progress import say
+from overt.evaluation.certifiable import of_images
 from overt.evaluation.estimate import Bootstrap
 from overt.evaluation.identify import IdentifyResult, Named
 from overt.evaluation.identify import identify as measured
@@ -102,6 +103,9 @@ def _document(material: Material, made: Made, result: IdentifyResult) -> dict[st
         "models": material.models.recipe,
         "protocol": result.protocol,
         "measures": measures,
+        "certifiable": of_images(
+            material.models.recipe, result.list_size, result.identification, result.searched.non_mated
+        ),
     }
     return document("identify", made, parts)
 
