@@ -124,6 +124,14 @@ def test_a_card_that_is_changed_later_is_noticed_by_verify(
     assert "golden" in done.stderr
 
 
+def test_verify_with_a_provider_that_is_not_there_blames_the_provider_and_no_file(tmp_path: Path, own: Path) -> None:
+    add(make_arcface(tmp_path / "theirs.onnx"), own)
+    done = typed("models", "verify", models_dir=own, cache=tmp_path, provider="CUDAExecutionProvider")
+    assert done.returncode == 3
+    assert "wrong" not in done.stdout
+    assert "CUDAExecutionProvider was asked for" in done.stderr
+
+
 def test_a_model_without_measured_thresholds_needs_the_deployments_own(tmp_path: Path, own: Path) -> None:
     add(make_arcface(tmp_path / "theirs.onnx"), own)
     models = loaded(own)

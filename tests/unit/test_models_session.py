@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from overt.models.card import Card, SessionOptions
-from overt.models.errors import BadSession, MissingModel, WrongBytes
+from overt.models.errors import BadSession, InactiveProvider, MissingModel, WrongBytes
 from overt.models.preprocess import to_input
 from overt.models.session import CPU, open_session
 from overt.models.silent import onnxruntime
@@ -86,6 +86,20 @@ def test_a_provider_that_is_listed_and_then_not_active_is_an_error_too(
     warnings.simplefilter("ignore")  # pytest restores it
     with pytest.raises(BadSession, match="CUDAExecutionProvider was asked for and is not"):
         open_session(card(path), path, provider="CUDAExecutionProvider")
+
+
+def test_a_provider_that_is_active_and_leaves_the_network_to_the_cpu_is_an_error(tmp_path: Path) -> None:
+    """ONNX Runtime's own packages list Azure's provider, which is active here and takes no part of a network."""
+    azure = "AzureExecutionProvider"
+    if azure not in onnxruntime.get_available_providers():
+        pytest.skip(f"this ONNX Runtime has no {azure}")
+    made_for, path = arcface(tmp_path, "N")
+    bare = onnxruntime.InferenceSession(str(path), providers=[azure])
+    assert azure in bare.get_providers()
+    if not hasattr(bare, "get_provider_graph_assignment_info"):
+        pytest.skip("this ONNX Runtime does not tell which provider got which node")
+    with pytest.raises(InactiveProvider, match=azure):
+        open_session(made_for, path, provider=azure)
 
 
 @pytest.mark.parametrize("role", ["", "EMBEDDER_", "DETECTOR_"])

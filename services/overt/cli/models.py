@@ -12,7 +12,7 @@ from overt.cli.models_add import add
 from overt.cli.models_bench import bench
 from overt.cli.progress import Downloads
 from overt.models import golden
-from overt.models.errors import BadSession
+from overt.models.errors import BadSession, InactiveProvider
 from overt.models.registry import Registry, Status
 from overt.runtime.loaded import open_model, open_registry
 from overt.runtime.settings import Settings, load_settings
@@ -129,6 +129,8 @@ def _with_golden(status: Status, settings: Settings) -> Status:
         return status
     try:
         golden.check(status.card, open_model(status.card, status.path, settings))
+    except InactiveProvider:
+        raise  # of the settings, and no fault of the file
     except BadSession as error:
         return Status(status.card, "wrong", None, str(error))
     return status

@@ -44,4 +44,8 @@ class NotWritable(ModelError):
 
 
 class BadSession(ModelError):
-    """ONNX Runtime cannot run the model as asked: the provider is not active, or the graph differs from the card."""
+    """ONNX Runtime cannot run the model as its card says: the graph is another one."""
+
+
+class InactiveProvider(BadSession):
+    """The execution provider that was asked for does not run the model; nothing falls back to the CPU in silence."""

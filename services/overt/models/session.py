@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overt.models.card import Card, GraphOptimisation
-from overt.models.errors import BadSession, MissingModel
+from overt.models.errors import BadSession, InactiveProvider, MissingModel
 from overt.models.files import read_checked
 from overt.models.silent import onnxruntime
 
@@ -24,6 +24,8 @@ _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 _ERRORS_ONLY = 3
+_RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
+_ARITHMETIC = ("Conv", "MatMul", "Gemm")
 _STATE = vars(onnxruntime.capi.onnxruntime_pybind11_state)
 _REFUSALS = tuple(kind for kind in _STATE.values() if isinstance(kind, type) and issubclass(kind, Exception))
 """What ONNX Runtime raises; its exceptions have no base of their own."""
@@ -78,8 +80,8 @@ def open_session(
     """Loads the file of `Registry.path` after hashing the bytes that are loaded.
 
     `threads` is the number for one pass; what is None is as the card says. Raises WrongBytes; MissingModel when there
-    is no such file; BadSession when the provider is not active (never a silent CPU) or the graph is not what the card
-    says.
+    is no such file; InactiveProvider when the provider does not run the network (never a silent CPU); BadSession when
+    the graph is not what the card says.
     """
     provider = provider or card.session.provider
     if provider not in onnxruntime.get_available_providers():
@@ -93,9 +95,10 @@ def open_session(
     options.intra_op_num_threads = threads or card.session.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
     inference = _load(data, options, provider, card.name)
     inference.disable_fallback()
-    if provider not in inference.get_providers():
+    if provider not in inference.get_providers() or (provider != CPU and _left_to_the_cpu(inference)):
         raise _inactive(card, provider)
     _check_graph(card, _graph_of(inference))
     return Session(card, inference)
@@ -123,9 +126,20 @@ def _graph_of(inference: onnxruntime.InferenceSession) -> Graph:
     return Graph(inputs[0].name, inputs[0].type, inputs[0].shape, outputs)
 
 
-def _inactive(card: Card, provider: str) -> BadSession:
+def _left_to_the_cpu(inference: onnxruntime.InferenceSession) -> bool:
+    """Whether the CPU got any of the network's arithmetic: a provider can be active and take nothing, as Azure's does.
+
+    What computes shapes belongs on the CPU also beside a GPU. Older releases do not tell: then False.
+    """
+    tell = getattr(inference, "get_provider_graph_assignment_info", None)
+    parts = tell() if tell else ()
+    kinds = [node.op_type for part in parts if part.ep_name == CPU for node in part.get_nodes()]
+    return any(heavy in kind for kind in kinds for heavy in _ARITHMETIC)
+
+
+def _inactive(card: Card, provider: str) -> InactiveProvider:
     available = ", ".join(onnxruntime.get_available_providers())
-    return BadSession(
+    return InactiveProvider(
         f"{card.name}: the execution provider {provider} was asked for and is not active. Available here: {available}. "
         f"Name one of them, or install the ONNX Runtime build and the drivers that {provider} needs."
     )
