@@ -227,7 +227,17 @@ def test_a_claim_of_one_in_a_hundred_thousand_needs_three_hundred_thousand_passe
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.5, "50.0 %"), (0.00369, "0.37 %"), (0.951, "95.1 %"), (0.99963, "99.963 %"), (1.0, "100 %"), (0.0, "0 %")],
+    [
+        (0.5, "50.0 %"),
+        (0.00369, "0.37 %"),
+        (0.951, "95.1 %"),
+        (0.99963, "99.963 %"),
+        (1.0, "100 %"),
+        (0.0, "0 %"),
+        (1e-8, "0.0000010 %"),
+        (1e-12, "under 0.00000001 %"),
+        (1 - 1e-12, "over 99.9999 %"),
+    ],
 )
 def test_a_percentage_has_the_digits_that_tell_something(share: float, text: str) -> None:
     assert percent(share) == text
