@@ -21,7 +21,7 @@ from overt.erasure.search import Findings, Searcher
 from overt.messages import Embedding, Face, Frame, Message, WatchlistEntry
 from overt.picture import encode
 from overt.runtime.canary import Canary, plant
-from overt.runtime.cluster import open_keyring
+from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.erasure import Verdict, examine, kept_bytes
 from overt.runtime.redis_client import connect
 from overt.runtime.redis_contents import redis_values, stored_keys

@@ -12,7 +12,7 @@ from overt.messages import TOPIC_OF
 from overt.ports import Unavailable
 from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_key import load_deployment_key
+from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.kafka import (
     KafkaBacklog,
     KafkaLog,
@@ -22,10 +22,10 @@ from overt.runtime.kafka import (
     apply_changes,
     existing_topics,
 )
-from overt.runtime.keyring import Keyring
 from overt.runtime.lease import RedisLeases
 from overt.runtime.metrics import Metrics
 from overt.runtime.redis_client import Client, connect
+from overt.runtime.replicas import RedisAttendance, RedisReplicas
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.state import RedisState
@@ -33,7 +33,8 @@ from overt.runtime.state_codec import StateCodec
 from overt.runtime.topics import Action, Change, Topics, load_topics, plan
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
-from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, partition_count
+from overt.runtime.wipe import wipe
+from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, now_us, partition_count
 
 _HOUR_MS = 3_600_000
 _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
@@ -52,7 +53,10 @@ def cluster_world(
     keys = _Keys(vault, metrics)
     prefix = settings.topic_prefix
     avro = _format(settings)
-    codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png")
+    # A matcher compares vectors and shows nobody: it never opens the picture of somebody who is listed.
+    unopened = frozenset({"reference_image"}) if client == "matcher" else frozenset[str]()
+    codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png", unopened=unopened)
+    replicas = RedisReplicas(redis, deployment.deployment_id, run=prefix)
     # In real time only frames are shed, so only the detector's backlog is a reason to drop one.
     backlogs = [
         KafkaBacklog(kafka, f"{prefix}{topic}", f"{prefix}{deployment.deployment_id}.{service}")
@@ -72,6 +76,9 @@ def cluster_world(
         state_codec=StateCodec(avro, vault, expired=keys.expired),
         peek=codec.peek,
         refresh=keys.refresh,
+        attendance=RedisAttendance(replicas, str(uuid.uuid4()), now_us),
+        entry_removed=vault.entry_removed,
+        spend=wipe,
         chores=keys.chores,
     )
 
@@ -148,23 +155,14 @@ def connect_redis(settings: Settings) -> Client:
         raise SettingsError(f"OVERT_REDIS_URL: {error}") from None
 
 
+def open_replicas(deployment: Deployment, settings: Settings) -> RedisReplicas:
+    """The deployment's matchers, as whoever changes the watchlist sees them. Raises SettingsError."""
+    return RedisReplicas(connect_redis(settings), deployment.deployment_id, run=settings.topic_prefix)
+
+
 def kafka_settings(settings: Settings, client: str) -> KafkaSettings:
     """How to reach Kafka, as the environment says."""
     return KafkaSettings(settings.kafka_bootstrap, f"overt-{client}", settings.kafka_config)
-
-
-def open_keyring(deployment: Deployment, settings: Settings) -> Keyring:
-    """The deployment's keyring, made empty when there is none yet. Raises SettingsError when it is not named."""
-    if settings.keyring_file is None or settings.deployment_key_file is None:
-        raise SettingsError(
-            "OVERT_KEYRING_FILE and OVERT_DEPLOYMENT_KEY_FILE name the keyring and the key that wraps it; "
-            "make a key with: overt keys create FILE"
-        )
-    keyring = Keyring(
-        settings.keyring_file, load_deployment_key(settings.deployment_key_file), deployment.deployment_id
-    )
-    keyring.create_file()
-    return keyring
 
 
 def retention_ms(deployment: Deployment) -> dict[str, int]:
@@ -177,6 +175,7 @@ def retention_ms(deployment: Deployment) -> dict[str, int]:
         "alerts": alerts,
         "passes": round(retention.passes_days * 24 * _HOUR_MS),
         "adjudications": round(retention.adjudications_days * 24 * _HOUR_MS),
+        "audit": round(retention.adjudications_days * 24 * _HOUR_MS),
     }
 
 

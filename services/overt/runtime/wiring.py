@@ -17,8 +17,8 @@ from overt.detector.locate import Locator
 from overt.detector.quality import Gate
 from overt.detector.stage import DetectorStage
 from overt.detector.state import DetectorState
-from overt.embedder.model import EmbeddingModel
 from overt.embedder.fusion import Memory
+from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
 from overt.embedder.state import EmbedderState
 from overt.frame.readers import OpenReader, open_reader
@@ -33,6 +33,7 @@ from overt.runtime.frame_rules import FrameRules
 from overt.runtime.frame_service import FrameService
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
+from overt.runtime.removed import WithoutRemoved
 from overt.runtime.runners import Runner, StatefulRunner, StatelessRunner
 from overt.runtime.settings import Settings
 from overt.runtime.watchlist import WatchlistView
@@ -230,6 +231,8 @@ class Wiring:
             dimension=self.models.embedder.dimension,
             categories=[category.category_id for category in self.deployment.watchlist.categories],
             metrics=self.metrics,
+            attendance=world.attendance,
+            spend=world.spend,
         )
         return StatelessRunner("matcher", self.matcher_stage(view.gallery)), _MATCHES_AT_ONCE, view
 
@@ -253,7 +256,7 @@ class Wiring:
             codec=world.state_codec,
             restore=history.restore if history else None,
         )
-        return runner, _MATCHES_AT_ONCE, None
+        return WithoutRemoved(runner, world.entry_removed), _MATCHES_AT_ONCE, None
 
 
 def _stamp(message: Message, at_us: int) -> Message:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from overt.governance.deployment import Deployment
-from overt.messages import TOPIC_OF, Alert, Message
+from overt.messages import TOPIC_OF, Alert, Message, Vector
 from overt.ports import Backlog, Codec, Leases, Log, Record, Sink, Source, State
 from overt.runtime.codec import PassingCodec
 from overt.runtime.lease import MemoryLeases
 from overt.runtime.memory import MemoryBus
 from overt.runtime.state_codec import StateCodec
+from overt.runtime.watchlist import Attendance, leave
 
 
 def now_us() -> int:
@@ -40,6 +41,12 @@ class World:
     peek: Callable[[Record], dict[str, Any]] | None
     refresh: Callable[[], None] = lambda: None
     """Brings gauges up to date when somebody asks for the metrics."""
+    attendance: Attendance | None = None
+    """By which whoever changes the watchlist knows this process, where it is a matcher."""
+    entry_removed: Callable[[str], bool] = lambda _entry_id: False
+    """Whether a watchlist entry's key was destroyed: nothing more may be said of it. Raises Unavailable."""
+    spend: Callable[[Vector], None] = leave
+    """What becomes of a watchlist vector that was copied into the gallery."""
     chores: Callable[[], None] = lambda: None
     """What must be done now and then while a service runs: keys whose time is over are destroyed."""
 
