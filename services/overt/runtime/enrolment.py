@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from overt.messages import WatchlistEntry
+from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.watchlist_file import WatchlistFile
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 from overt.watchlist.build import Making, Progress, enrolled, with_resemblances
 from overt.watchlist.enrol import Templates, template_of
+from overt.watchlist.pixels import quiet
 from overt.watchlist.results import Built, Refusal
+from overt.watchlist.sealed import SUFFIX
 from overt.watchlist.sources import listing_of
 from overt.watchlist.twins import Alike
 
@@ -28,8 +33,13 @@ class Enrolment:
 
 
 def enrol_folder(wiring: Wiring, progress: Progress) -> Enrolment:
-    """Enrols what the deployment's watchlist lists, in a folder or another source. Raises
-    overt.governance.listing.WatchlistError for a source that cannot be used."""
+    """Enrols what the deployment's watchlist lists, in a folder or another source; a sealed list is opened. Raises
+    overt.governance.listing.WatchlistError for a source that cannot be used, WatchlistFileError for a sealed one."""
+    source = Path(wiring.deployment.watchlist.source)
+    if source.suffix == SUFFIX:
+        deployment_id = wiring.deployment.deployment_id
+        sealed = WatchlistFile(source, deployment_id, open_keyring(wiring.deployment, wiring.settings), now_us)
+        return Enrolment(list(sealed.read(wiring.models.embedder.space_id, progress)))
     with listing_of(wiring.deployment.watchlist) as listing:
         built = enrolled(listing, making(wiring, lambda templates, _: templates), progress)
     return Enrolment(list(built.entries), list(built.refusals))
@@ -51,6 +61,7 @@ def making(wiring: Wiring, remembering: Remembering) -> Making:
     """With what the deployment's watchlist is made."""
     models, deployment = wiring.models, wiring.deployment
     extractor = wiring.extractor()
+    quiet()
     sha256 = {"detector": models.detector.onnx.sha256, "embedder": models.embedder.onnx.sha256}
     thresholds = {c.category_id: models.thresholds(c) for c in deployment.watchlist.categories}
     return Making(

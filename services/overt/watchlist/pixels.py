@@ -28,6 +28,14 @@ _FORMS = (
 )
 
 
+def quiet() -> None:
+    """Keeps OpenCV's own line on standard error back, which it writes for each damaged file: the reason for a refusal
+    says more. Whoever sets OPENCV_LOG_LEVEL to INFO or more gets them."""
+    logging = cv2.utils.logging
+    if logging.getLogLevel() <= logging.LOG_LEVEL_WARNING:
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+
+
 def pixels_of(data: bytes) -> Bgr:
     """The upright image, uint8 [H, W, 3]: turned as its EXIF says, 8 bits a channel, no transparency. Raises
     BadPicture, in words for whoever chose the image."""
