@@ -8,19 +8,16 @@ from typing import Any
 import click
 
 from overt.cli.errors import UserError
+from overt.cli.evaluate_material import ImageOptions, Material, material_of, remarks, settings_table
 from overt.cli.evaluate_options import (
-    ImageOptions,
-    Material,
     data_errors,
     give,
     image_options,
     made_now,
-    material_of,
+    measuring,
     output_options,
     protocol_options,
-    remarks,
     require_plots,
-    settings_table,
     take,
     write,
 )
@@ -88,9 +85,9 @@ def groups(
     with data_errors():
         labels = read_labels(labels_file) if labels_file else None
         material = material_of(images)
-        say("measuring")
         bootstrap = Bootstrap(resamples=resamples, seed=protocol.seed)
-        result = evaluate_groups(material.data, material.made, labels, wanted, protocol, bootstrap)
+        with measuring():
+            result = evaluate_groups(material.data, material.made, labels, wanted, protocol, bootstrap)
     made, notes = made_now(), [*remarks(material.described), *_unnamed(material, labels)]
     content = _document(material, made, result)
     tables = [*groups_tables(material.described, result), settings_table(material, made, protocol)]

@@ -7,19 +7,16 @@ from typing import Any
 
 import click
 
+from overt.cli.evaluate_material import ImageOptions, Material, material_of, remarks, settings_table
 from overt.cli.evaluate_options import (
-    ImageOptions,
-    Material,
     data_errors,
     give,
     image_options,
     made_now,
-    material_of,
+    measuring,
     output_options,
     protocol_options,
-    remarks,
     require_plots,
-    settings_table,
     take,
     write,
 )
@@ -64,11 +61,9 @@ def identify(cosines: tuple[float, ...], resamples: int, out: Path | None, as_do
     images, protocol = take(ImageOptions, options), take(Protocol, options)
     with data_errors():
         material = material_of(images)
-        say("measuring")
-        named = _named(material, cosines)
-        result = measured(
-            material.data, material.made, protocol, named, Bootstrap(resamples=resamples, seed=protocol.seed)
-        )
+        named, bootstrap = _named(material, cosines), Bootstrap(resamples=resamples, seed=protocol.seed)
+        with measuring():
+            result = measured(material.data, material.made, protocol, named, bootstrap)
     made = made_now()
     content = _document(material, made, result)
     tables = [*identify_tables(material.described, result), settings_table(material, made, protocol)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,18 +16,12 @@ import click
 from overt import __version__
 from overt.cli.endings import writing_to
 from overt.cli.errors import UserError
-from overt.cli.progress import Pace, say, tell
-from overt.evaluation.cache import CacheError, open_cache
-from overt.evaluation.datasets import Dataset, DatasetError, read_dataset
-from overt.evaluation.protocol import Protocol
-from overt.evaluation.recipe import Choice, Extractor, Models, choose, open_extractor
-from overt.evaluation.results import Data, Made, as_json, describe, write_text
+from overt.cli.progress import during, say, tell
+from overt.evaluation.cache import CacheError
+from overt.evaluation.datasets import DatasetError
+from overt.evaluation.results import Made, as_json, write_text
 from overt.evaluation.tables import Table, texts
-from overt.evaluation.templates import Maker, Template, templates
 from overt.evaluation.unmeasurable import CannotMeasure
-from overt.governance.deployment import Deployment
-from overt.governance.loading import load_deployment
-from overt.runtime.settings import Settings, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -124,32 +118,6 @@ _OUTPUT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """Images with their templates, and what they were made with."""
-
-    data: Dataset
-    made: Sequence[Template]
-    models: Models
-    described: Data
-    settings: Settings
-    deployment: Deployment | None
-
-
-@dataclass(frozen=True, slots=True)
-class ImageOptions:
-    """The values of `image_options`."""
-
-    source: Path
-    deployment: Path | None
-    detector: str | None
-    embedder: str | None
-    mirror: bool | None
-    face: Any
-    min_face_px: int | None
-    cache: bool
-
-
 def image_options(command: F) -> F:
     """The argument DIR|MANIFEST, and how its images become templates."""
     return _with(command, _IMAGES)
@@ -170,30 +138,10 @@ def take(kind: type[Any], options: dict[str, Any]) -> Any:
     return kind(**{name: options.pop(name) for name in kind.__dataclass_fields__})
 
 
-def material_of(options: ImageOptions) -> Material:
-    """Reads the data and makes their templates, telling how far it is. Raises the errors of `data_errors`."""
-    settings = load_settings()
-    like = load_deployment(options.deployment) if options.deployment else None
-    choice = _choice(like, options)
-    data, models = read_dataset(options.source), choose(settings, choice)
-    opened: list[Extractor] = []
-
-    def extractor() -> Extractor:
-        if not opened:
-            opened.append(open_extractor(settings, models))
-        return opened[0]
-
-    maker, progress = Maker(extractor, choice.face, choice.min_face_px), Pace("templates, images")
-    if not options.cache:
-        made = templates(data.samples, maker, None, progress)
-    else:
-        try:
-            with open_cache(settings.cache / "evaluation", models.recipe) as cache:
-                made = templates(data.samples, maker, cache, progress)
-        except KeyboardInterrupt:
-            say("what was embedded is kept: the same command goes on from there")
-            raise
-    return Material(data, made, models, describe(data, made), settings, like)
+def measuring() -> AbstractContextManager[None]:
+    """Says, while it lasts, for how long numbers have been counted and people resampled."""
+    begun_s = time.monotonic()
+    return during(lambda: f"measuring: {time.monotonic() - begun_s:.0f} s")
 
 
 @contextmanager
@@ -232,51 +180,6 @@ def write(out: Path, document: Mapping[str, Any], files: Mapping[str, str]) -> N
 def made_now() -> Made:
     """Who makes a result, when, with which command."""
     return Made(__version__, datetime.now(UTC).isoformat(timespec="seconds"), ("overt", *sys.argv[1:]))
-
-
-def settings_table(material: Material, made: Made, protocol: Protocol) -> Table:
-    """What is needed to make a result again."""
-    recipe, data = material.models.recipe, material.described
-    people = "no identities" if data.people is None else f"{data.people:,} people"
-    share = f"{protocol.unlisted_share:g} of them unlisted"
-    listed = share if protocol.list_size is None else f"{protocol.list_size:,} of them listed"
-    which = "most central" if recipe.face == "central" else "only"
-    detector, embedder = recipe.detector_sha256[:16], recipe.embedder_sha256[:16]
-    rows = (
-        ("detector", f"{recipe.detector} (sha256 {detector}...), score from {recipe.detection_threshold:g}"),
-        ("embedder", f"{recipe.embedder} (sha256 {embedder}...), space {recipe.space_id}"),
-        ("mirrored chip", "added" if recipe.mirror else "not added"),
-        ("face", f"the {which} one of an image, from {recipe.min_face_px} px"),
-        ("list", f"people with at least {protocol.images_needed} images, {listed}; {protocol.enrol} enrolled"),
-        ("a subject's similarity", f"{protocol.rule} of its entries"),
-        ("drawing", f"{protocol.splits} splits, seed {protocol.seed}"),
-        ("data", f"{data.name}: {data.images:,} images, {people} (sha256 {data.sha256[:16]}...)"),
-        ("command", " ".join(made.command)),
-    )
-    return Table("What it was made with", ("", ""), rows)
-
-
-def remarks(data: Data) -> list[str]:
-    """What a reader must know of the data before believing a number."""
-    if not data.repeated:
-        return []
-    return [
-        f"{data.repeated} image(s) stand under more than one person: such labels turn right answers into false alerts. "
-        "Correct them first."
-    ]
-
-
-def _choice(like: Deployment | None, options: ImageOptions) -> Choice:
-    usual = Choice()
-    least = options.min_face_px or (like.recognition.min_face_px if like else usual.min_face_px)
-    return Choice(
-        options.detector or (like.models.detector if like else None),
-        options.embedder or (like.models.embedder if like else None),
-        options.mirror,
-        options.face,
-        least,
-        like.recognition.detection_threshold if like else None,
-    )
 
 
 def _with(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
