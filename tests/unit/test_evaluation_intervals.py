@@ -52,7 +52,7 @@ def test_the_upper_bound_makes_so_few_errors_just_as_unlikely_as_it_says(rate: R
 
 def test_the_columns_are_the_rates_one_by_one() -> None:
     counts = np.array([0.0, 1, 5, 19, 20])
-    low, high = clopper_pearson_columns(counts, 20)
+    low, high = clopper_pearson_columns(counts, np.full(5, 20.0))
     for count, *bounds in zip(counts, low, high, strict=True):
         interval = Rate(int(count), 20).clopper_pearson()
         assert bounds == pytest.approx([interval.low, interval.high])
@@ -147,8 +147,35 @@ def test_by_person_equals_by_hand_where_a_person_counts_whole() -> None:
     assert (found.by_person.low, found.by_person.high) == pytest.approx((low, high), abs=0.011)
     assert found.independent.low > found.by_person.low
     assert found.independent.high < found.by_person.high
-    assert (found.interval.low, found.interval.high) == (found.by_person.low, found.by_person.high)
     assert found.effective == Rate(30, 100)
+    exact = found.effective.clopper_pearson()
+    assert (found.interval.low, found.interval.high) == pytest.approx((exact.low, exact.high), abs=0.006)
+
+
+def test_one_of_many_who_always_errs_is_one_error_of_people() -> None:
+    """One of 200 people, each searched for five times: as one in 200, which a bootstrap alone does not say."""
+    success = np.repeat(np.arange(200) == 7, 5)
+    found = estimate(success, np.repeat(np.arange(200), 5).astype(np.str_))
+    exact = Rate(1, 200).clopper_pearson()
+    assert found.by_person is not None
+    assert found.by_person.high < 0.8 * exact.high
+    assert found.interval.high == pytest.approx(exact.high, rel=0.1)
+    assert found.at_most == pytest.approx(Rate(1, 200).at_most(), rel=0.1)
+
+
+def test_the_interval_by_person_holds_the_truth_as_often_as_it_says() -> None:
+    """People of whom each errs in a share of their own (beta-distributed), four searches each, drawn 300 times."""
+    rng = np.random.default_rng(8)
+    person = np.repeat(np.arange(60), 4).astype(np.str_)
+    held = independent = 0
+    for _ in range(300):
+        success = rng.random(240) < np.repeat(rng.beta(0.1, 0.9, 60), 4)
+        if success.any():
+            found = estimate(success, person, Bootstrap(300))
+            held += 0.1 in found.interval
+            independent += 0.1 in found.independent
+    assert held >= 0.93 * 300
+    assert independent < held, "as if searches were independent it is missed more often"
 
 
 def test_resampling_people_is_resampling_them_one_by_one() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,13 +71,3 @@ def of_images(recipe: Recipe, list_size: int, answers: Identification, non_mated
         tail=score_tail(non_mated),
         limits=(OF_IMAGES,),
     )
-
-
-def grown(share: float, factor: float) -> float:
-    """An FPIR with a list `factor` times as long, by the law (see `overt.evaluation.listsize`)."""
-    return 1.0 if share >= 1 else -math.expm1(factor * math.log1p(-share))
-
-
-def point_at(points: Sequence[Point], match: float) -> Point | None:
-    """The point measured at this threshold."""
-    return next((point for point in points if math.isclose(point.match, match, abs_tol=1e-9)), None)

@@ -65,34 +65,32 @@ def shares_reaching(
     reached = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1][:, 1:]
     total = reached.sum(axis=0)
     level = bootstrap.level if bootstrap else LEVEL
-    low, high = clopper_pearson_columns(total, n, level)
+    low, high = clopper_pearson_columns(total, np.full_like(total, n), level)
     if people < n:
-        low, high = _wider(low, high, total, n, reached, trials, bootstrap)
+        low, high = _by_person(total, n, reached, trials, bootstrap)
     return total / n, low, high
 
 
-def _wider(
-    low: Column,
-    high: Column,
-    total: Column,
-    n: int,
-    reached: NDArray[np.float64],
-    trials: Column,
-    bootstrap: Bootstrap | None,
+def _by_person(
+    total: Column, n: int, reached: NDArray[np.float64], trials: Column, bootstrap: Bootstrap | None
 ) -> tuple[Column, Column]:
     """Bounds where people were searched for repeatedly: see `Estimate.interval`."""
     level = bootstrap.level if bootstrap else LEVEL
     people = len(trials)
-    if people == 1:
-        vague = (total > 0) & (total < n)
-        none, every = clopper_pearson_columns(np.array([0.0, 1.0]), 1, level)
-        return np.where(vague | (total == 0), none[0], none[1]), np.where(vague | (total == n), every[1], every[0])
+    still = (total == 0) | (total == n)
+    of_people = clopper_pearson_columns(
+        np.where(total == 0, 0.0, float(people)), np.full_like(total, float(people)), level
+    )
+    if people == 1:  # who shows both: of people nothing is known
+        return np.where(still, of_people[0], 0.0), np.where(still, of_people[1], 1.0)
     rates = resampled(reached, trials, bootstrap)
     tail = (1 - level) / 2
-    by_person = np.quantile(rates, [tail, 1 - tail], axis=0)
-    still = (total == 0) | (total == n)
-    none, every = clopper_pearson_columns(np.where(total == 0, 0.0, float(people)), people, level)
+    low, high = np.quantile(rates, [tail, 1 - tail], axis=0)
+    share, variance = total / n, rates.var(axis=0)
+    with np.errstate(all="ignore"):  # where nothing varies another bound is taken
+        effective = np.where(variance > 0, np.minimum(n, share * (1 - share) / variance), float(n))
+    exact = clopper_pearson_columns(share * effective, effective, level)
     return (
-        np.where(still, none, np.minimum(low, by_person[0])),
-        np.where(still, every, np.maximum(high, by_person[1])),
+        np.where(still, of_people[0], np.minimum(low, exact[0])),
+        np.where(still, of_people[1], np.maximum(high, exact[1])),
     )

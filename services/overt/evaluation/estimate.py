@@ -3,7 +3,9 @@
 Searches of one person resemble each other, and repeated splits search the same people again, so that counting them as
 independent makes intervals too narrow. Resampling people with replacement (the subset bootstrap: R. M. Bolle,
 N. K. Ratha, S. Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap", 2004) keeps a person's
-searches together. It is too narrow in turn where errors are few, so that the wider bound is taken on each side.
+searches together. It is too narrow in turn where few people err; there Clopper-Pearson with the effective sample, which
+the variance between people tells (E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998), is wide enough. The wider
+bound of both is taken on each side.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from overt.evaluation.intervals import LEVEL, Interval, Rate
+from overt.evaluation.intervals import LEVEL, Interval, Rate, lower_bound, upper_bound
 from overt.evaluation.unmeasurable import CannotMeasure
 
 Floats = NDArray[np.float64]
@@ -43,8 +45,8 @@ class Estimate:
     """Percentile bootstrap over people; None where it says nothing: every trial is another person, or nothing varies
     (no error, only errors, one person)."""
     interval: Interval
-    """The one to publish: Clopper-Pearson where each trial is another person; else the wider of both on each side;
-    where nothing varies, Clopper-Pearson with as many trials as people."""
+    """The one to publish: Clopper-Pearson where each trial is another person; else the wider of bootstrap and
+    Clopper-Pearson of the effective sample; where nothing varies, Clopper-Pearson with as many trials as people."""
     at_most: float
     """One-sided upper bound, as wide as `interval` is: what may be claimed."""
     at_least: float
@@ -99,14 +101,7 @@ def estimate_of(rate: Rate, people: int, resamples: Floats | None, bootstrap: Bo
     level = (bootstrap or Bootstrap()).level
     independent = rate.clopper_pearson(level)
     if resamples is not None:
-        tail = (1 - level) / 2
-        low, high, least, most = np.quantile(resamples, [tail, 1 - tail, 1 - level, level]).tolist()
-        by_person = Interval(low, high, level, "bootstrap by person")
-        wider = Interval(
-            min(low, independent.low), max(high, independent.high), level, "wider of Clopper-Pearson and by person"
-        )
-        most, least = max(most, rate.at_most(level)), min(least, rate.at_least(level))
-        return Estimate(rate, people, independent, by_person, wider, most, least)
+        return _of_resamples(rate, people, resamples, independent)
     if people >= rate.trials:
         return Estimate(rate, people, independent, None, independent, rate.at_most(level), rate.at_least(level))
     if 0 < rate.count < rate.trials:  # one person, who shows both: of people nothing is known
@@ -114,6 +109,33 @@ def estimate_of(rate: Rate, people: int, resamples: Floats | None, bootstrap: Bo
     units = Rate(people if rate.count else 0, people)
     interval = Interval(*_bounds(units.clopper_pearson(level)), level, "Clopper-Pearson of people")
     return Estimate(rate, people, independent, None, interval, units.at_most(level), units.at_least(level))
+
+
+def _of_resamples(rate: Rate, people: int, resamples: Floats, independent: Interval) -> Estimate:
+    level, value = independent.level, rate.value
+    tail = (1 - level) / 2
+    low, high, least, most = np.quantile(resamples, [tail, 1 - tail, 1 - level, level]).tolist()
+    n = effective_trials(value, rate.trials, float(resamples.var()))
+    interval = Interval(
+        min(low, lower_bound(n * value, n, tail)),
+        max(high, upper_bound(n * value, n, tail)),
+        level,
+        "wider of bootstrap by person and Clopper-Pearson of the effective sample",
+    )
+    return Estimate(
+        rate,
+        people,
+        independent,
+        Interval(low, high, level, "bootstrap by person"),
+        interval,
+        max(most, upper_bound(n * value, n, 1 - level)),
+        min(least, lower_bound(n * value, n, 1 - level)),
+    )
+
+
+def effective_trials(value: float, trials: int, variance: float) -> float:
+    """How many independent trials would vary as much; no more than there were."""
+    return min(float(trials), value * (1 - value) / variance) if variance > 0 else float(trials)
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:

@@ -69,35 +69,37 @@ class Rate:
     def clopper_pearson(self, level: float = LEVEL) -> Interval:
         """The exact two-sided interval for independent trials; [0, 1] without trials."""
         tail = (1 - _checked(level)) / 2
-        return Interval(_lower(self.count, self.trials, tail), _upper(self.count, self.trials, tail), level)
+        return Interval(lower_bound(self.count, self.trials, tail), upper_bound(self.count, self.trials, tail), level)
 
     def at_most(self, level: float = LEVEL) -> float:
         """The exact one-sided upper bound: what may be claimed as `at most`. With no error it is 1 - (1-level)^(1/n),
         the rule of three."""
-        return _upper(self.count, self.trials, 1 - _checked(level))
+        return upper_bound(self.count, self.trials, 1 - _checked(level))
 
     def at_least(self, level: float = LEVEL) -> float:
         """The exact one-sided lower bound."""
-        return _lower(self.count, self.trials, 1 - _checked(level))
+        return lower_bound(self.count, self.trials, 1 - _checked(level))
 
     def __add__(self, other: Rate) -> Rate:
         return Rate(self.count + other.count, self.trials + other.trials)
 
 
-def _lower(count: int, trials: int, tail: float) -> float:
-    return 0.0 if count == 0 else float(betaincinv(count, trials - count + 1, tail))
+def lower_bound(count: float, trials: float, tail: float) -> float:
+    """Clopper-Pearson's lower bound with `tail` below it; counts need not be whole (effective samples)."""
+    return 0.0 if count <= 0 else float(betaincinv(count, trials - count + 1, tail))
 
 
-def _upper(count: int, trials: int, tail: float) -> float:
-    return 1.0 if count == trials else float(betaincinv(count + 1, trials - count, 1 - tail))
+def upper_bound(count: float, trials: float, tail: float) -> float:
+    """Clopper-Pearson's upper bound with `tail` above it; counts need not be whole (effective samples)."""
+    return 1.0 if count >= trials else float(betaincinv(count + 1, trials - count, 1 - tail))
 
 
-def clopper_pearson_columns(count: Column, trials: int, level: float = LEVEL) -> tuple[Column, Column]:
-    """Lower and upper bounds of many counts [p] of the same trials, as `Rate.clopper_pearson` gives them."""
+def clopper_pearson_columns(count: Column, trials: Column, level: float = LEVEL) -> tuple[Column, Column]:
+    """Lower and upper bounds of many counts of trials [p], as `Rate.clopper_pearson` gives them."""
     tail = (1 - _checked(level)) / 2
     with np.errstate(all="ignore"):  # the branch that is not taken asks for the beta distribution of nothing
-        low = np.where(count <= 0, 0.0, betaincinv(np.maximum(count, 1), trials - count + 1, tail))
-        high = np.where(count >= trials, 1.0, betaincinv(count + 1, np.maximum(trials - count, 1), 1 - tail))
+        low = np.where(count <= 0, 0.0, betaincinv(np.maximum(count, 1e-9), trials - count + 1, tail))
+        high = np.where(count >= trials, 1.0, betaincinv(count + 1, np.maximum(trials - count, 1e-9), 1 - tail))
     return low, high
 
 

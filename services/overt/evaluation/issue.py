@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from overt.evaluation.canonical import canonical
-from overt.evaluation.certifiable import grown
 from overt.evaluation.certificate import (
     Certificate,
     CertificateError,
@@ -26,6 +25,7 @@ from overt.evaluation.certificate import (
     TailPoint,
 )
 from overt.evaluation.fit import SIZE_CLASSES, Bound, rule_in_words, size_class
+from overt.evaluation.odds import grown
 from overt.evaluation.spelling import percent
 
 _ALIKE = 1e-9

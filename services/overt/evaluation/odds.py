@@ -40,9 +40,10 @@ def odds(certificate: Certificate, similarity: float, subjects: int | None = Non
         return None
     point = points[place]
     larger = max(1.0, (subjects or 0) / certificate.list_size.measured_with)
-    share = None if point.fpir == 0 else _grown(point.fpir, larger)
-    return Odds(share, _grown(point.high, larger), certificate.unit)
+    share = None if point.fpir == 0 else grown(point.fpir, larger)
+    return Odds(share, grown(point.high, larger), certificate.unit)
 
 
-def _grown(share: float, factor: float) -> float:
+def grown(share: float, factor: float) -> float:
+    """An FPIR with a list `factor` times as long, by the law (see `overt.evaluation.listsize`)."""
     return 1.0 if share >= 1 else -math.expm1(factor * math.log1p(-share))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+_MOST_DIGITS = 8
+
 
 def percent(share: float) -> str:
     """`0.37 %`, `95.1 %`: two significant digits below 10 %, and as many after the point as tell a share from 100 %."""
@@ -11,7 +13,9 @@ def percent(share: float) -> str:
         return "no number"
     value = 100 * share
     rest = min(abs(value), abs(100 - value))
-    digits = 0 if rest == 0 else min(6, max(1, 1 - math.floor(math.log10(rest))))
+    digits = 0 if rest == 0 else max(1, 1 - math.floor(math.log10(rest)))
+    if digits > _MOST_DIGITS:
+        return f"under {10**-_MOST_DIGITS:.{_MOST_DIGITS}f} %" if value < 50 else f"over {100 - 10**-4:.4f} %"
     return f"{value:.{digits}f} %"
 
 
