@@ -6,25 +6,23 @@ services count, it is counted as thinned and not judged. Enough must remain."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from overt.demo.scene import read
+from tests.support import embedded
 from tests.support.cluster import CHAIN, Cluster, deployment, distinct
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer
 from tests.support.scenes import PEOPLE, Scenes, TestScene, subject
 from tests.support.witness import Witness
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 COOLDOWN_S = 20
 CALM_S = 10.0
@@ -139,7 +137,7 @@ def test_nothing_promised_is_missing_or_doubled_through_any_single_failure(
         settings=settings,
     ) as cluster:
         cluster.prepare()
-        recognised = _recognised(cluster, content, tmp_path)
+        recognised = _recognised(cluster, test_data)
         witness = Witness(cluster.world)
         witness.start()
         cluster.start()
@@ -167,18 +165,12 @@ def _restart(broker: KafkaBroker) -> None:
     broker.restart()
 
 
-def _recognised(cluster: Cluster, content: dict[str, Any], folder: Path) -> set[tuple[str, str]]:
+def _recognised(cluster: Cluster, test_data: Path) -> set[tuple[str, str]]:
     """Camera and subject of the passes that are alerted on with something to spare where nothing fails: what the models
     can do here. Over Kafka the frames are JPEG, here they are not: a hair above the threshold is no promise."""
-    once = folder / "once.yaml"
-    once.write_text(yaml.safe_dump({**content, "cameras": [{**c, "loop": False} for c in content["cameras"]]}))
-    cluster.cli("run", once, "--no-realtime", "--out", folder / "once")
-    lines = (folder / "once" / "alerts.jsonl").read_text().splitlines()
-    return {
-        (alert["camera_id"], alert["subject_id"])
-        for alert in map(json.loads, lines)
-        if alert["similarity"] >= alert["threshold"] + TO_SPARE
-    }
+    cameras = tuple(camera.model_copy(update={"loop": False}) for camera in cluster.deployment.cameras)
+    once = embedded.run(cluster.deployment.model_copy(update={"cameras": cameras}), embedded.settings(test_data))
+    return {(a.camera_id, a.subject_id) for a in once.alerts if a.similarity >= a.threshold + TO_SPARE}
 
 
 def _judge(
