@@ -27,7 +27,7 @@ def drawn(evaluated: Evaluated, summary: Summary) -> Iterator[Plot]:
     mated, non_mated = searches(PIPELINE, listed, unlisted)
     curve = det_curve(mated, non_mated)
     tpir, fpir = summary.alerting.tpir, summary.alerting.fpir
-    if not isinstance(curve, NotMeasurable):
+    if not isinstance(curve, NotMeasurable) and ((curve.fpir > 0) & (curve.fpir < 1)).any():
         marks = []
         if isinstance(tpir, Estimate) and isinstance(fpir, Estimate):
             marks = [(f"as deployed ({evaluated.threshold:.3f})", fpir.value, 1 - tpir.value)]
