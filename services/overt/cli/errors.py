@@ -19,6 +19,7 @@ from overt.runtime.kafka import KafkaConfigError
 from overt.runtime.keyring_format import KeyringError
 from overt.runtime.logs import configure_logging
 from overt.runtime.settings import SettingsError
+from overt.runtime.watchlist_file import WatchlistFileError
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ def reporting() -> Iterator[None]:
         _end(error, 3)
     except CameraError as error:
         _end(error, 5)
+    except WatchlistFileError as error:
+        _end(error, 6)
     except UserError as error:
         _end(error, error.code)
     except Unavailable as error:

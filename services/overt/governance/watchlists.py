@@ -31,7 +31,7 @@ _VAGUE = frozenset(
     ]
 )
 _VAGUE_ANYWHERE = frozenset(("other", "others", "misc", "miscellaneous", "poi"))
-OTHER_SOURCES = frozenset((".csv", ".json", ".zip"))
+OTHER_SOURCES = frozenset((".csv", ".json", ".watchlist", ".zip"))
 """How the name of a source ends that is no folder: a manifest, an archive."""
 _LOOKS_LIKE = str.maketrans("0135", "oies")
 
