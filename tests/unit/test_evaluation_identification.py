@@ -205,6 +205,13 @@ def test_intervals_at_a_target_carry_the_threshold_s_own_uncertainty() -> None:
     )
 
 
+def test_nobody_missed_is_no_certainty_at_a_target_either() -> None:
+    found = listed(*((f"p{number}", 0.9, 0.1) for number in range(12)))
+    target = identification(found, unlisted(*np.linspace(0, 0.5, 40)), targets=[0.1], bootstrap=QUICK).targets[0]
+    assert target.tpir_interval is not None
+    assert target.tpir_interval.low == pytest.approx(Rate(12, 12).clopper_pearson().low)
+
+
 def test_the_det_curve_is_the_operating_points_and_monotone() -> None:
     mated, non_mated = drawn(2)
     curve = det_curve(mated, non_mated, points=40, bootstrap=QUICK)

@@ -166,7 +166,7 @@ def issued(
         groups=groups,
         tail=tuple(_tail(said.tail)),
         data=Data(
-            description=description or result.data.name,
+            description=description or f"data set {result.data.name}",
             images=result.data.images,
             people=result.data.people,
             sha256=result.data.sha256,

@@ -49,7 +49,8 @@ class TargetPoint:
     point: OperatingPoint | NotMeasurable
     """The lowest threshold among the non-mated scores at which the measured FPIR does not exceed the target."""
     tpir_interval: Interval | None
-    """By person, the threshold being found anew in each resample: it also carries the threshold's own uncertainty."""
+    """By person, the threshold being found anew in each resample: it also carries the threshold's own uncertainty. At
+    least as wide as that of the point."""
     threshold_interval: Interval | None
     claim: str
     """In words, whether `FPIR <= target` can be claimed at 95 % from this sample, and what can."""
@@ -131,6 +132,9 @@ def _at_target(
         return TargetPoint(target, threshold, None, None, claim_in_words(threshold, target, "FPIR"))
     point = at_threshold(mated, non_mated, threshold, bootstrap)
     tpirs, thresholds = varied_thresholds(mated, non_mated, target, bootstrap or Bootstrap())
+    if tpirs is not None and not isinstance(point.tpir, NotMeasurable):
+        fixed = point.tpir.interval  # never narrower: where nobody is missed, resamples miss nobody either
+        tpirs = Interval(min(tpirs.low, fixed.low), max(tpirs.high, fixed.high), tpirs.level, tpirs.method)
     return TargetPoint(target, point, tpirs, thresholds, claim_in_words(point.fpir, target, "FPIR"))
 
 
