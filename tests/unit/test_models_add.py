@@ -22,6 +22,7 @@ from overt.picture import Bgr
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
+from tests.support.file_server import FileServer
 from tests.support.models import real_model
 from tests.support.tiny_models import make_arcface
 from tests.support.typed import DEPLOYMENT, typed
@@ -94,11 +95,28 @@ def test_the_card_says_what_the_graph_says_and_how_it_is_fed(tmp_path: Path, own
     assert (own / "mine.onnx").read_bytes() == file.read_bytes()
 
 
+def test_a_card_with_an_address_lets_other_machines_pull_the_file(tmp_path: Path, own: Path) -> None:
+    file = make_arcface(tmp_path / "theirs.onnx")
+    path = add(file, own, "--url", "https://models.example/v1/theirs.onnx")
+    other = tmp_path / "other"
+    (other / "cards").mkdir(parents=True)
+    (other / "cards" / path.name).write_bytes(path.read_bytes())
+    with FileServer({"/v1/theirs.onnx": file.read_bytes()}) as server:
+        mirrors = json.dumps({"https://models.example": server.url})
+        done = typed("models", "pull", "mine", models_dir=other, cache=tmp_path, mirrors=mirrors)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "models" / "mine.onnx").read_bytes() == file.read_bytes()
+
+
 def test_it_is_listed_verified_and_shown_beside_the_others(tmp_path: Path, own: Path) -> None:
     add(make_arcface(tmp_path / "theirs.onnx"), own)
     listed = typed("models", "list", models_dir=own, cache=tmp_path)
     assert ["mine", "embedder", "MIT", "ready"] in [line.split() for line in listed.stdout.splitlines()]
     assert typed("models", "verify", "mine", models_dir=own, cache=tmp_path).stdout == "mine: ready\n"
+    card = own / "cards" / "mine.yaml"
+    without = {key: value for key, value in yaml.safe_load(card.read_text()).items() if key != "golden"}
+    card.write_text(yaml.safe_dump(without))
+    assert "without golden numbers" in typed("models", "verify", "mine", models_dir=own, cache=tmp_path).stdout
     shown = json.loads(typed("models", "show", "--json", "mine", models_dir=own, cache=tmp_path).stdout)
     assert shown["file"] == {"state": "ready", "path": str(own / "mine.onnx")}
     as_card = yaml.safe_load(typed("models", "show", "mine", models_dir=own, cache=tmp_path).stdout)

@@ -118,7 +118,8 @@ def verify(names: tuple[str, ...]) -> None:
         status = _with_golden(registry.verify(name), settings)
         if status.state == "missing" and not names and not status.card.default:
             continue
-        click.echo(f"{name}: {status.state}")
+        unguarded = status.state == "ready" and status.card.golden is None
+        click.echo(f"{name}: {status.state}{', without golden numbers to compare' if unguarded else ''}")
         if status.state != "ready":
             wrong.append(status)
     _end_with(wrong)

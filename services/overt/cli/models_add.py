@@ -23,6 +23,7 @@ from overt.runtime.settings import load_settings
 @click.option("--commercial-use/--no-commercial-use", default=False, show_default=True, help="Whether both allow it.")
 @click.option("--summary", default="A model of the operator's own.", show_default=True, help="What it is.")
 @click.option("--obtain", default="ask whoever runs this site", show_default=True, help="Where the file can be had.")
+@click.option("--url", help="An https address from which other machines can pull the same file.")
 @click.option("--colour", type=click.Choice(["RGB", "BGR"]), default="RGB", show_default=True, help="Order of colours.")
 @click.option("--mean", type=float, default=127.5, show_default=True, help="Taken from each pixel, which is 0..255.")
 @click.option("--scale", type=float, default=127.5, show_default=True, help="Each pixel is divided by it then.")
@@ -38,6 +39,7 @@ def add(
     commercial_use: bool,
     summary: str,
     obtain: str,
+    url: str | None,
     colour: Literal["RGB", "BGR"],
     mean: float,
     scale: float,
@@ -64,7 +66,7 @@ def add(
     settings = load_settings()
     if settings.models_dir is None:
         raise UserError("OVERT_MODELS_DIR: name a folder of your own, where the model and its card shall lie.")
-    described = Description(name, licence, commercial_use, training_data, summary, obtain)
+    described = Description(name, licence, commercial_use, training_data, summary, obtain, url)
     registry = open_registry(settings)
     card: DetectorCard | EmbedderCard
     if role == "embedder":

@@ -21,7 +21,7 @@ from overt.models.errors import BadCard, NotAdded
 from overt.models.files import put_atomically
 from overt.models.registry import OWN_CARDS
 from overt.models.session import Graph, open_session, read_graph
-from overt.models.sources import Bytes, FileSource
+from overt.models.sources import Bytes
 
 AnyCard = TypeVar("AnyCard", DetectorCard, EmbedderCard)
 
@@ -36,6 +36,9 @@ class Description:
     training_data: str
     summary: str
     obtain: str
+    """Where the file can be had, for people."""
+    url: str | None = None
+    """Where others can pull the same file from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,18 @@ def _common(described: Description, data: bytes) -> dict[str, object]:
         "licence": described.licence,
         "commercial_use": described.commercial_use,
         "training_data": described.training_data,
-        "source": FileSource(
-            kind="file", file_name=f"{described.name}.onnx", obtain=described.obtain, member_bytes=pinned
-        ),
+        "source": _source(described, pinned),
         "converter": "none",
         "onnx": pinned,
         "session": SessionOptions(graph_optimisation="all", threads=1),
     }
+
+
+def _source(described: Description, pinned: Bytes) -> dict[str, object]:
+    if described.url is not None:
+        return {"kind": "https", "url": described.url, "member_bytes": pinned}
+    name = f"{described.name}.onnx"
+    return {"kind": "file", "file_name": name, "obtain": described.obtain, "member_bytes": pinned}
 
 
 def _valid(kind: type[AnyCard], fields: dict[str, object]) -> AnyCard:

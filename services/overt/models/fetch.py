@@ -110,7 +110,8 @@ def _environment(source: PypiSource, work: Path) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     temporary = str(work / "temporary")
-    inherited = {_RESUMES: "5"} | dict(os.environ)  # handed on to a child: a user's pip settings, mirror and proxy live there
+    # Handed on to a child: a user's pip settings, mirror and proxy live there.
+    inherited = {_RESUMES: "5"} | dict(os.environ)
     paths = [str(work / "backend"), *filter(None, [inherited.get("PYTHONPATH")])]
     return inherited | {
         "PYTHONPATH": os.pathsep.join(paths),
