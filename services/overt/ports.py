@@ -247,7 +247,8 @@ class Vault(Protocol):
     """Seals what is biometric. AES-256-GCM with 96 random nonce bits for each seal (NIST SP 800-38D)."""
 
     def seal(self, plain: bytes, *, custody: Custody, owner: str, context: bytes) -> bytes:
-        """`owner` is the watchlist entry for ENTRY and is ignored otherwise; `context` is the associated data.
+        """`owner` is the watchlist entry for ENTRY, the kind of the alert for ALERT, and is ignored for TRANSIENT;
+        `context` is the associated data.
         Raises Unavailable; KeyGone when the entry's key was destroyed."""
         ...
 

@@ -15,7 +15,7 @@ import click
 from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.governance.deployment import Deployment
-from overt.messages import Adjudication, Alert, Verdict
+from overt.messages import Adjudication, Alert, Kind, Verdict
 from overt.output.alerts_jsonl import alert_to_dict, fields_to_line
 from overt.ports import KeyGone, NotAuthentic, Record, Undecodable
 from overt.runtime.cluster import cluster_world
@@ -42,11 +42,21 @@ def alerts() -> None:
 @click.option("--count", type=click.IntRange(min=1), help="End after this many alerts.")
 @click.option("--until-end", is_flag=True, help="End when everything that was there has been printed.")
 @click.option(
+    "--kind", type=click.Choice([k.value for k in Kind]), help="Only alerts about the wanted, or the missing."
+)
+@click.option(
     "--images",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the alerts' pictures; needs the keyring and its key.",
 )
-def tail(deployment: Deployment, from_start: bool, count: int | None, until_end: bool, images: Path | None) -> None:
+def tail(
+    deployment: Deployment,
+    from_start: bool,
+    count: int | None,
+    until_end: bool,
+    kind: str | None,
+    images: Path | None,
+) -> None:
     """Print alerts as they come, one JSON object a line; a repeated alert_id is printed once.
 
     \b
@@ -54,15 +64,18 @@ def tail(deployment: Deployment, from_start: bool, count: int | None, until_end:
       overt alerts tail -d deployment.yaml
       overt alerts tail -d deployment.yaml --until-end | jq .subject_id
       overt alerts tail -d deployment.yaml --all --images faces/
+      overt alerts tail -d deployment.yaml --kind missing
     """
     settings = load_settings()
     configure_logging("WARNING", settings.log_format)
-    if images is not None and settings.keyring_file is None:
+    if images is not None and settings.keyring_file is None and settings.missing_keyring_file is None:
         raise UserError("--images needs OVERT_KEYRING_FILE and OVERT_DEPLOYMENT_KEY_FILE: without keys nobody can look")
     world = cluster_world(deployment, settings, realtime=True, client="tail")
     seen: set[str] = set()
     for record in _follow(world, from_start=from_start or until_end, until_end=until_end):
         try:
+            if kind is not None and world.peek is not None and world.peek(record)["kind"] != kind:
+                continue
             fields = _fields(world, record, images)
         except Undecodable as error:
             click.echo(f"overt: a record at offset {record.offset} is no alert: {error}", err=True)

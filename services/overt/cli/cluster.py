@@ -17,7 +17,7 @@ from overt.cli.watched import watched
 from overt.governance.deployment import Deployment
 from overt.runtime.certified import demand_certificate, subjects_listed
 from overt.runtime.cluster import TopicsAdmin, cluster_world
-from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.deployment_keyring import demand_keyrings
 from overt.runtime.health import HealthServer
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.logs import configure_logging
@@ -60,7 +60,7 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
     subjects = None if deployment.certificate is None else subjects_listed(deployment)
     demand_certificate(deployment, LoadedModels(deployment, settings, metrics), subjects, _log.warning)
     if service in ("matcher", "alerter"):
-        open_keyring(deployment, settings)  # without it the first match could not be sealed: say so now
+        demand_keyrings(deployment, settings)  # without them the first match could not be sealed: say so now
     world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
     stop = threading.Event()

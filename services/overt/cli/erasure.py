@@ -14,7 +14,7 @@ from overt.cli.options import deployment_option
 from overt.governance.deployment import Deployment
 from overt.runtime.canary import Control, control, plant, refused, seconds_on_disk, wait_out
 from overt.runtime.cluster import cluster_world, connect_redis
-from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
 from overt.runtime.erasure import Verdict, examine
 from overt.runtime.settings import load_settings
 
@@ -75,6 +75,7 @@ def verify(deployment: Deployment, folders: tuple[Path, ...], until_gone_s: floa
         topic_prefix=world.prefix,
         slot_s=settings.transient_key_slot_s,
         life_s=life_s,
+        missing=open_missing_keyring(deployment, settings),
     )
     failures = verdict.failures() + _blind(seeing, forgotten=refused(world, canary))
     gone_s = None

@@ -12,7 +12,7 @@ from overt.messages import TOPIC_OF
 from overt.ports import Unavailable
 from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
 from overt.runtime.kafka import (
     KafkaBacklog,
     KafkaLog,
@@ -92,8 +92,9 @@ def _vault(deployment: Deployment, settings: Settings, redis: Client) -> Sealing
         life_s=settings.transient_key_life_s,
     )
     keyring = open_keyring(deployment, settings) if settings.keyring_file else None
+    missing = open_missing_keyring(deployment, settings)
     retention_us = round(deployment.retention.alerts_hours * _HOUR_MS) * 1000
-    return SealingVault(deployment.deployment_id, transient, keyring, alert_retention_us=retention_us)
+    return SealingVault(deployment.deployment_id, transient, keyring, alert_retention_us=retention_us, missing=missing)
 
 
 @dataclass(frozen=True, slots=True)

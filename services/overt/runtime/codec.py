@@ -65,11 +65,11 @@ class SealingCodec:
         for field in sealed_fields(schema):
             value = plain[field["name"]]
             if value is not None:
-                data = self._bytes_of(value, field["overt.form"])
+                data, custody = self._bytes_of(value, field["overt.form"]), Custody(field["overt.sealed"])
                 plain[field["name"]] = self._vault.seal(
                     data,
-                    custody=Custody(field["overt.sealed"]),
-                    owner=plain.get("entry_id", ""),
+                    custody=custody,
+                    owner=plain.get("kind" if custody is Custody.ALERT else "entry_id", ""),
                     context=seal_context(schema, field["name"], plain),
                 )
         return plain

@@ -114,8 +114,10 @@ def examine(
     slot_s: float,
     life_s: float,
     clock: Clock = now_us,
+    missing: Keyring | None = None,
 ) -> Verdict:
-    """Steps 1 to 3. `known`: contents by name that must be in the clear nowhere. Raises Unavailable."""
+    """Steps 1 to 3. `known`: contents by name that must be in the clear nowhere; `missing`: the keyring of alerts about
+    missing people, where it is another. Raises Unavailable."""
     findings = Findings()
     searcher = Searcher(known, MAGIC, kept_bytes, most_kept=_VECTOR_KEPT_BYTES)
     searcher.look_into(folders, findings)
@@ -135,7 +137,8 @@ def examine(
     )
     alive = {key.key_id for key in in_redis if may[key.name]}
     payloads = [payload for found in findings.sealed if (payload := payload_of(found)) is not None]
-    _judge(verdict, payloads, alive, in_redis, keyring, clock())
+    rings = [ring for ring in (keyring, missing) if ring is not None]
+    _judge(verdict, payloads, alive, in_redis, rings, clock())
     return verdict
 
 
@@ -144,10 +147,10 @@ def _judge(
     payloads: Sequence[Payload],
     alive: set[bytes],
     in_redis: Sequence[StoredKey],
-    keyring: Keyring | None,
+    keyrings: Sequence[Keyring],
     at_us: int,
 ) -> None:
-    durable = keyring.every_key() if keyring is not None else []
+    durable = [key for keyring in keyrings for key in keyring.every_key()]
     owned = {key.key.key_id: key.expired(at_us) for key in durable}
     keys = {f"the key {key.name} in Redis": key.secret for key in in_redis}
     keys |= {f"the key of {key.owner} in the keyring": key.key.reveal() for key in durable}
@@ -161,7 +164,7 @@ def _judge(
         elif payload.key_id in owned:
             verdict.durable_alive += not owned[payload.key_id]
             verdict.overdue += owned[payload.key_id]
-        elif keyring is None:
+        elif not keyrings:
             verdict.durable_unjudged += 1
         else:
             erased.append(payload)

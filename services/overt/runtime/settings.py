@@ -62,6 +62,11 @@ class Settings(BaseSettings):
 
     deployment_key_file: Path | None = Field(default=None, description="The deployment key that wraps the keyring.")
     keyring_file: Path | None = Field(default=None, description="The keyring: watchlist and alert keys, wrapped.")
+    missing_keyring_file: Path | None = Field(
+        default=None,
+        description="A keyring of its own for pictures of alerts about missing people; who has no access to the file"
+        " cannot open them. Set it for matcher and alerter alike.",
+    )
     transient_key_slot_s: int = Field(default=10, ge=1, le=60, description="Seconds that share one transient key.")
     transient_key_life_s: int = Field(default=30, ge=2, le=600, description="Seconds a transient key lives.")
 

@@ -23,6 +23,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from overt.messages import Kind
 from overt.ports import Clock, Custody, KeyGone, NotAuthentic
 from overt.runtime.keyring import Keyring, entry_owner
 from overt.runtime.keys import OVERHEAD_BYTES, SealingKey
@@ -81,9 +82,11 @@ class SealingVault:
     """The vault of one process (`overt.ports.Vault`); threads may share it.
 
     transient: where the site's transient keys come from. keyring: None in a service that handles nothing under durable
-    keys (frame, detector, embedder). alert_retention_us: how long after the end of its hour a key of alert images is
-    destroyed; a key keeps the figure that held when it was made. clock: decides only which hour an alert belongs to and
-    whether a durable key has expired.
+    keys (frame, detector, embedder). missing: a keyring of its own for the pictures of alerts about missing people, so
+    that who is given the other one only cannot look at them; without it they lie in the one keyring.
+    alert_retention_us: how long after the end of its hour a key of alert images is destroyed; a key keeps the figure
+    that held when it was made. clock: decides only which hour an alert belongs to and whether a durable key has
+    expired.
     """
 
     def __init__(
@@ -94,11 +97,13 @@ class SealingVault:
         *,
         clock: Clock = lambda: time.time_ns() // 1000,
         alert_retention_us: int = DAY_US,
+        missing: Keyring | None = None,
     ) -> None:
         name = deployment_id.encode()
         self._deployment = len(name).to_bytes(2, "big") + name
         self._transient = transient
         self._keyring = keyring
+        self._missing = missing
         self._clock = clock
         self._alert_retention_us = alert_retention_us
 
@@ -131,13 +136,13 @@ class SealingVault:
         return self._durable().is_destroyed(entry_owner(entry_id))
 
     def durable_keys(self) -> int:
-        """Keys in the keyring; 0 without one. Raises Unavailable."""
-        return 0 if self._keyring is None else len(self._keyring)
+        """Keys in the keyrings; 0 without one. Raises Unavailable."""
+        return sum(len(keyring) for keyring in self._keyrings())
 
     def sweep(self) -> int:
         """Destroys the keys of alert images whose time is over; how many. Cheap; call it every minute or so. Raises
         Unavailable."""
-        return 0 if self._keyring is None else self._keyring.sweep(self._clock())
+        return sum(keyring.sweep(self._clock()) for keyring in self._keyrings())
 
     def close(self) -> None:
         """Gives up every transient key held here."""
@@ -147,17 +152,21 @@ class SealingVault:
         if custody is Custody.TRANSIENT:
             current = self._transient.current()
             return current.key, current.slot
-        keyring = self._durable()
         if custody is Custody.ALERT:
-            return self._key_of_the_hour(keyring), 0
-        found = keyring.get(entry_owner(owner))
+            return self._key_of_the_hour(owner), 0
+        found = self._durable().get(entry_owner(owner))
         if found is None:
             raise KeyGone(f"watchlist entry {owner} has no key: it was removed, or never enrolled here")
         return found.key, 0
 
-    def _key_of_the_hour(self, keyring: Keyring) -> SealingKey:
+    def _key_of_the_hour(self, kind: str) -> SealingKey:
+        """Alerts about missing people have keys of their own, wherever they lie."""
         hour = self._clock() // _HOUR_US
         name = f"alert:{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%dT%H}"
+        if kind == Kind.MISSING:
+            name = f"{name}:{kind}"
+        apart = self._missing if kind == Kind.MISSING else None
+        keyring = self._durable() if apart is None else apart
         found = keyring.get(name) or keyring.create(name, (hour + 1) * _HOUR_US + self._alert_retention_us)
         return found.key
 
@@ -167,10 +176,14 @@ class SealingVault:
             if held is None:
                 raise KeyGone("the transient key of a payload has expired or was lost")
             return held.key
-        found = self._durable().get_by_id(header.key_id)
+        rings = self._keyrings() or [self._durable()]
+        found = next((key for ring in rings if (key := ring.get_by_id(header.key_id)) is not None), None)
         if found is None or found.expired(self._clock()):
             raise KeyGone(f"the {header.custody} key of a payload has expired or was destroyed")
         return found.key
+
+    def _keyrings(self) -> list[Keyring]:
+        return [keyring for keyring in (self._keyring, self._missing) if keyring is not None]
 
     def _durable(self) -> Keyring:
         if self._keyring is None:
