@@ -133,6 +133,8 @@ def run_embedded(
     metrics = Metrics()
     world, bus = memory_world(deployment)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
+    if certify and deployment.require_certificate:  # enrolling a long list takes hours: what can be told now, is
+        demand_certificate(deployment, wiring.models, None, lambda _: None)
     enrolment = enrol(wiring)
     certificate = demand_certificate(deployment, wiring.models, enrolment.subjects, say) if certify else UNCERTIFIED
     outputs = RunOutputs(
