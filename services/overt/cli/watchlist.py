@@ -11,8 +11,7 @@ import click
 from overt.cli.embedded import enrol
 from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
-from overt.cli.pace import Pace
-from overt.cli.progress import during, say
+from overt.cli.progress import Pace, say
 from overt.cli.watchlist_file import destroy, show, verify, was_listed
 from overt.cli.watchlist_live import add, log, remove, update
 from overt.governance.deployment import Deployment, WindowState, window_state
@@ -97,33 +96,19 @@ def build(source: Path | None, deployment: Deployment, out: Path, report_dir: Pa
 def _built(deployment: Deployment, settings: Settings, out: Path, keyring: Keyring) -> Built:
     """Enrols, compares and writes; what was done stays for the next attempt until all is written."""
     wiring = Wiring(memory_world(deployment)[0], settings, Metrics(), realtime=False)
-    enrolling, comparing, sealing = Pace("enrolling, images"), Pace("comparing, images"), Pace("sealing, entries")
-    step = enrolling
-
-    def next_step(pace: Pace, done: int, total: int) -> None:
-        nonlocal step
-        step = pace
-        pace(done, total)
-
     try:
         with BuildJournal(out.with_name(f".{out.name}.unfinished"), keyring, now_us) as journal:
             if len(journal):
                 say(f"{len(journal)} images are known from an interrupted build")
-            with during(lambda: step.status()):
-                built = build_watchlist(
-                    wiring,
-                    journal.remembering,
-                    enrolling,
-                    lambda done, total: next_step(comparing, done, total),
+            built = build_watchlist(wiring, journal.remembering, Pace("enrolling, images"), Pace("comparing, images"))
+            if built.entries:
+                WatchlistFile(out, deployment.deployment_id, keyring, now_us).write(
+                    built.entries,
+                    space_id=built.space_id,
+                    embedder=wiring.models.embedder.name,
+                    expires_at_us=deployment.window.end_us,
+                    progress=Pace("sealing, entries"),
                 )
-                if built.entries:
-                    WatchlistFile(out, deployment.deployment_id, keyring, now_us).write(
-                        built.entries,
-                        space_id=built.space_id,
-                        embedder=wiring.models.embedder.name,
-                        expires_at_us=deployment.window.end_us,
-                        progress=lambda done, total: next_step(sealing, done, total),
-                    )
             journal.finished()
     except WatchlistError as error:
         raise UserError("\n  ".join(["the watchlist cannot be made:", *error.problems]), 6) from error
