@@ -18,9 +18,11 @@ from overt.evaluation.datasets import read_dataset
 from overt.evaluation.estimate import Estimate
 from overt.evaluation.video.cast import Parts
 from overt.evaluation.video.conditions import Conditions
+from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.measures import summarise
+from overt.evaluation.video.plan import Plan
 from overt.evaluation.video.records import StretchRecord
-from overt.evaluation.video.runs import Evaluated, Plan, evaluate_composed
+from overt.evaluation.video.runs import evaluate_composed
 from overt.evaluation.video.setting import Operating
 from overt.evaluation.video.stretch import Stopped
 from overt.runtime.settings import Settings

@@ -27,10 +27,12 @@ from overt.cli.progress import during, say
 from overt.evaluation.datasets import read_dataset
 from overt.evaluation.video.cast import Parts
 from overt.evaluation.video.conditions import Conditions
+from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.files import video_document, video_files
 from overt.evaluation.video.measures import summarise
+from overt.evaluation.video.plan import Plan
 from overt.evaluation.video.recorded import Recording, evaluate_recording
-from overt.evaluation.video.runs import Evaluated, Plan, evaluate_composed
+from overt.evaluation.video.runs import evaluate_composed
 from overt.evaluation.video.setting import Operating
 from overt.evaluation.video.stretch import Stopped
 from overt.evaluation.video.words import settings_table, video_tables

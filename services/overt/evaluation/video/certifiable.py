@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from overt.evaluation.certifiable import OF_COMPOSED, Certifiable, NamedModel, Point
 from overt.evaluation.tail import score_tail
+from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.measures import Summary, searches
 from overt.evaluation.video.records import NOT_COMPOSED
-from overt.evaluation.video.runs import Evaluated
 
 SIMILARITY = "pipeline, any embedding"
 """What an alert shows as its similarity is that of one embedding."""

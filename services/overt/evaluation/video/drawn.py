@@ -12,9 +12,9 @@ from overt.evaluation.det import det_curve
 from overt.evaluation.estimate import Estimate
 from overt.evaluation.plots import Plot
 from overt.evaluation.unmeasurable import NotMeasurable
+from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.measures import PIPELINE, Summary, searches
 from overt.evaluation.video.records import NOT_COMPOSED, PassRecord
-from overt.evaluation.video.runs import Evaluated
 from overt.evaluation.video.words import RULES
 
 _FPIR = 0.01

@@ -11,9 +11,9 @@ from overt.evaluation.results import Made, as_csv, document
 from overt.evaluation.tables import Table
 from overt.evaluation.unmeasurable import NotMeasurable
 from overt.evaluation.video.certifiable import of_passes
+from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.measures import PIPELINE, Summary
 from overt.evaluation.video.records import PassRecord
-from overt.evaluation.video.runs import Evaluated
 
 
 def video_document(made: Made, evaluated: Evaluated, summary: Summary, told: Mapping[str, Any]) -> dict[str, Any]:

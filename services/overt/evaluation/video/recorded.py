@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from overt.evaluation.datasets import DatasetError, Sample
 from overt.evaluation.results import Data
-from overt.evaluation.video.cast import Cast, Passer
-from overt.evaluation.video.join import Joiner
-from overt.evaluation.video.labels import LabelledTruth, read_labels
+from overt.evaluation.video.cast import Passer
+from overt.evaluation.video.enrolled import Enrolled, Progress
+from overt.evaluation.video.evaluated import Evaluated, confirming_of, names_of
+from overt.evaluation.video.join import Joined, Joiner
+from overt.evaluation.video.labels import LabelledPass, LabelledTruth, read_labels
 from overt.evaluation.video.records import StretchRecord
 from overt.evaluation.video.rules import Subjects
-from overt.evaluation.video.runs import Enrolled, Evaluated, confirming_of, names_of
 from overt.evaluation.video.setting import Operating, deployment_for
-from overt.evaluation.video.stretch import run
+from overt.evaluation.video.stretch import Run, run
 from overt.governance.listing import layout_of
-from overt.runtime.enrolment import enrol_folder
-from overt.runtime.loaded import LoadedModels
+from overt.runtime.enrolment import Enrolment, enrol_folder
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
 from overt.runtime.wiring import Wiring
@@ -40,12 +40,12 @@ class Recording:
 
 
 def evaluate_recording(
-    recording: Recording, settings: Settings, *, stop: threading.Event, progress: Callable[[str, int, int], None]
+    recording: Recording, settings: Settings, *, stop: threading.Event, progress: Progress
 ) -> Evaluated:
     """Enrols, runs the recording and judges each labelled pass.
 
-    Raises DatasetError for labels that cannot be used or a watchlist that enrols nobody, WatchlistError, ModelError,
-    stretch.Stopped, and what EmbeddedRun.run raises.
+    Raises DatasetError for labels that cannot be used, a watchlist that enrols nobody or a video that cannot be read;
+    WatchlistError, ModelError, stretch.Stopped, and what EmbeddedRun.run raises.
     """
     labelled = read_labels(recording.labels)
     deployment = deployment_for(
@@ -58,12 +58,38 @@ def evaluate_recording(
     )
     wiring = Wiring(memory_world(deployment)[0], settings, Metrics(), realtime=recording.realtime)
     enrolment = enrol_folder(wiring, lambda done, total: progress("enrolling", done, total))
+    enrolled = _enrolled(recording, enrolment)
+    passers = _passers(recording, labelled, enrolment)
+    confirming, threshold = confirming_of(deployment, wiring.models)
+    progress("the recording", 0, 1)
+    ran = run(deployment, settings, enrolled.entries, stop, realtime=recording.realtime)
+    if ran.failure is not None:
+        raise DatasetError(ran.failure)
+    truth = LabelledTruth(labelled, None if recording.realtime else deployment.window.start_us)
+    of_person, subjects = enrolled.of_person, Subjects(enrolled.entries)
+    joiner = Joiner(truth, subjects, confirming, enrolled=of_person, realtime=recording.realtime, stretch=0)
+    joined = joiner.join(passers, [True] * len(passers), ran.heard)
+    progress("the recording", 1, 1)
+    names = names_of(wiring.models, deployment.recognition)
+    data = _data(recording, ran.frames, labelled, enrolled)
+    return Evaluated(deployment, enrolled, confirming, threshold, names, data, (_record(ran, joined),))
+
+
+def _enrolled(recording: Recording, enrolment: Enrolment) -> Enrolled:
+    """Raises DatasetError where nobody could be enrolled."""
     if not enrolment.entries:
         why = "; ".join(f"{refused.place}: {refused.why}" for refused in enrolment.refused[:3])
         raise DatasetError(f"{recording.watchlist}: nobody could be enrolled ({why})")
-    of_person = dict(Counter(entry.subject_id for entry in enrolment.entries))
-    listed = {refused.subject_id for refused in enrolment.refused} | set(of_person)
-    passers = tuple(
+    failures = Counter(refused.why for refused in enrolment.refused)
+    of_person = Counter(entry.subject_id for entry in enrolment.entries)
+    images = len(enrolment.entries) + len(enrolment.refused)
+    return Enrolled(tuple(enrolment.entries), images, dict(failures), dict(of_person))
+
+
+def _passers(recording: Recording, labelled: Sequence[LabelledPass], enrolment: Enrolment) -> tuple[Passer, ...]:
+    """Whoever should be on the list is listed, also where none of their images could be enrolled."""
+    listed = {entry.subject_id for entry in enrolment.entries} | {each.subject_id for each in enrolment.refused}
+    return tuple(
         Passer(
             number,
             each.person,
@@ -72,23 +98,10 @@ def evaluate_recording(
         )
         for number, each in enumerate(labelled)
     )
-    confirming, threshold = confirming_of(deployment, settings)
-    progress("the recording", 0, 1)
-    ran = run(deployment, settings, enrolment.entries, stop, realtime=recording.realtime)
-    if ran.failure is not None:
-        raise DatasetError(ran.failure)
-    truth = LabelledTruth(labelled, None if recording.realtime else deployment.window.start_us)
-    joiner = Joiner(
-        truth,
-        Subjects(enrolment.entries),
-        confirming,
-        enrolled=of_person,
-        realtime=recording.realtime,
-        stretch=0,
-    )
-    joined = joiner.join(passers, [True] * len(passers), ran.heard)
-    progress("the recording", 1, 1)
-    stretch = StretchRecord(
+
+
+def _record(ran: Run, joined: Joined) -> StretchRecord:
+    return StretchRecord(
         number=0,
         frames=ran.frames,
         frames_seen=len(ran.heard.seen),
@@ -99,26 +112,18 @@ def evaluate_recording(
         ghost_alerts=joined.ghost_alerts,
         passes=joined.passes,
     )
-    failures = Counter(refused.why for refused in enrolment.refused)
-    images = len(enrolment.entries) + len(enrolment.refused)
-    return Evaluated(
-        Cast((), passers),
-        deployment,
-        Enrolled(tuple(enrolment.entries), images, dict(failures), of_person),
-        confirming,
-        threshold,
-        names_of(LoadedModels(deployment, settings, Metrics()), deployment.recognition),
-        Data(
-            name=recording.video.name,
-            layout="recording",
-            images=ran.frames,
-            people=len({each.person for each in labelled}),
-            images_of_a_person={},
-            sha256=_sha256(recording.video),
-            repeated=0,
-            failures=dict(failures),
-        ),
-        (stretch,),
+
+
+def _data(recording: Recording, frames: int, labelled: Sequence[LabelledPass], enrolled: Enrolled) -> Data:
+    return Data(
+        name=recording.video.name,
+        layout="recording",
+        images=frames,
+        people=len({each.person for each in labelled}),
+        images_of_a_person={},
+        sha256=_sha256(recording.video),
+        repeated=0,
+        failures=enrolled.failures,
     )
 
 

@@ -47,21 +47,11 @@ def deployment_for(
     Its cool-down is 0: that a subject alerts only once a minute would hide false alerts of people who follow each
     other here much closer than in a street.
     """
-    begin = datetime.now(UTC) - timedelta(minutes=1) if realtime else _BEGIN
     like = operating.like
     zone: Sequence[tuple[float, float]] = ZONE
     if whole:
         zone = like.cameras[0].zone.polygon if like else _WHOLE
-    category: dict[str, object] = {
-        "confirmations": operating.confirmations,
-        "threshold": operating.threshold,
-        "strong_threshold": operating.strong_threshold,
-    }
-    if like is not None:
-        first = like.watchlist.categories[0]
-        category = {
-            name: getattr(first, name) for name in ("confirmations", "threshold", "strong_threshold", "within_s")
-        }
+    begin = datetime.now(UTC) - timedelta(minutes=1) if realtime else _BEGIN
     said = Deployment.model_validate(
         {
             "deployment": "evaluation",
@@ -69,30 +59,26 @@ def deployment_for(
             "site": {"id": "evaluation", "place": "This machine", "reason": "An evaluation"},
             "authority": {"officer": "Whoever started it", "reason": "An evaluation; no operational use"},
             "window": {"start": begin.isoformat(), "end": (begin + timedelta(hours=24)).isoformat()},
-            "cameras": [
-                {
-                    "id": CAMERA,
-                    "source": source,
-                    "partition": 0,
-                    "zone": {"id": "zone", "polygon": [list(corner) for corner in zone]},
-                }
-            ],
-            "watchlist": {
-                "source": watchlist,
-                "subjects": subjects.value,
-                "categories": [{"id": CATEGORY, "kind": "wanted", "basis": "An evaluation", **category}],
-            },
+            "cameras": [{"id": CAMERA, "source": source, "partition": 0, "zone": {"id": "zone", "polygon": zone}}],
+            "watchlist": {"source": watchlist, "subjects": subjects, "categories": [_category(operating)]},
         }
     )
-    models = like.models if like else Models()
-    named = {"detector": operating.detector, "embedder": operating.embedder}
-    models = models.model_copy(update={role: name for role, name in named.items() if name is not None})
-    recognition = (
-        like.recognition
-        if like
-        else Recognition(min_face_px=operating.min_face_px, crops_per_track=operating.crops_per_track)
-    )
-    update = {"models": models, "recognition": recognition.model_copy(update={"cooldown_s": 0.0})}
+    recognition = Recognition(min_face_px=operating.min_face_px, crops_per_track=operating.crops_per_track)
+    update: dict[str, object] = {"models": _models(operating)}
     if like is not None:
-        update |= {"realtime": like.realtime}
-    return said.model_copy(update=update)
+        recognition = like.recognition
+        update |= {"realtime": like.realtime, "context": like.context}
+    return said.model_copy(update=update | {"recognition": recognition.model_copy(update={"cooldown_s": 0.0})})
+
+
+def _category(operating: Operating) -> dict[str, object]:
+    named = ("confirmations", "threshold", "strong_threshold", "within_s")
+    like = operating.like.watchlist.categories[0] if operating.like else operating
+    rules = {name: getattr(like, name) for name in named if hasattr(like, name)}
+    return {"id": CATEGORY, "kind": "wanted", "basis": "An evaluation", **rules}
+
+
+def _models(operating: Operating) -> Models:
+    models = operating.like.models if operating.like else Models()
+    named = {"detector": operating.detector, "embedder": operating.embedder}
+    return models.model_copy(update={role: name for role, name in named.items() if name is not None})

@@ -9,8 +9,8 @@ from overt.evaluation.openset import TargetPoint
 from overt.evaluation.results import Made
 from overt.evaluation.tables import Table
 from overt.evaluation.unmeasurable import NotMeasurable
+from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.measures import PIPELINE, ByRule, Spread, Summary
-from overt.evaluation.video.runs import Evaluated
 from overt.evaluation.wording import percent, rate_in_words
 
 RULES = {
