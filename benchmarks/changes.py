@@ -8,6 +8,7 @@ longest of each kind.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import yaml
 
 from overt.governance.deployment import Deployment
 from overt.governance.loading import load_deployment
@@ -94,7 +94,7 @@ def _prepared(folder: Path, video: Path, detector: str, embedder: str) -> Deploy
         "models": {"detector": detector, "embedder": embedder},
     }
     file = folder / "deployment.yaml"
-    file.write_text(yaml.safe_dump(content))
+    file.write_text(json.dumps(content))  # which is YAML, and repeats a zone instead of naming it
     os.environ["OVERT_DEPLOYMENT"] = str(file)
     deployment = load_deployment(file)
     TopicsAdmin(deployment, load_settings()).apply()
