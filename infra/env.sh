@@ -21,7 +21,8 @@ ended() {
   rm -f "$requirements"
   [ "$code" -eq 0 ] && return
   echo "The environment $venv could not be made; the reason stands above. Where the package index cannot be reached, name" >&2
-  echo "your mirror or proxy (UV_DEFAULT_INDEX for uv, PIP_INDEX_URL for pip, HTTPS_PROXY for both) and call make again." >&2
+  echo "your mirror or proxy (UV_DEFAULT_INDEX for uv, PIP_INDEX_URL for pip, HTTPS_PROXY for both), and where your network" >&2
+  echo "has certificates of its own, their file (SSL_CERT_FILE for uv, PIP_CERT for pip). Then call make again." >&2
   exit "$code"
 }
 trap ended EXIT
