@@ -12,16 +12,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ALONE = {
-    "test_camera_bad_input.py",
-    "test_camera_rtsp.py",
-    "test_camera_takeover.py",
-    "test_drain.py",
-    "test_erasure.py",
-    "test_erasure_verify.py",
-    "test_sealed_cluster.py",
-    "test_services_die.py",
-}
+ALONE = {"test_camera_rtsp.py", "test_camera_takeover.py", "test_drain.py", "test_services_die.py"}
 """Files with tests that promise something within seconds, or at a camera's pace."""
 
 
