@@ -101,7 +101,7 @@ def _not_said(missing: Mapping[str, int], entries: int) -> Sequence[str]:
         "reviewer": "who reviewed it",
     }
     return [
-        f"{count} of {entries} entries do not say {names[name]} ({name} in a manifest)."
+        f"{count} of {entries} entries: it is not said {names[name]} ({name} in a manifest)."
         for name in names
         if (count := missing.get(name, 0))
     ]

@@ -110,4 +110,4 @@ def _too_old(age_years: float, taken: date | None, *, under_18: bool) -> str | N
     if age_years < limit:
         return None
     whose = "a child's image, and children change" if under_18 else "an old image"
-    return f"{whose}: taken {taken}, {age_years:.1f} years before; {limit:g} at most are advised"
+    return f"{whose}: taken {taken}, {age_years:.1f} years before the deployment; {limit:g} at most are advised"
