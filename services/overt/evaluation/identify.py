@@ -23,7 +23,7 @@ from overt.evaluation.openset import (
     threshold_at_fpir,
 )
 from overt.evaluation.pairs import Pairs, pairs
-from overt.evaluation.planner import Plan, claimable, plans
+from overt.evaluation.planner import Plan, claimable, passes_needed, plans
 from overt.evaluation.protocol import Protocol, Searched, SubjectRule, hits_at, search, split_people
 from overt.evaluation.templates import Template
 from overt.evaluation.unmeasurable import NotMeasurable
@@ -148,9 +148,12 @@ def identify(
 
 
 def _claimed(found: Searched, target: float, bootstrap: Bootstrap | None) -> Claimed:
+    people, needed = len(np.unique(found.non_mated.person)), passes_needed(target)
+    if people < needed:
+        return Claimed(target, NotMeasurable(f"it takes {needed:,} unlisted people at least; here are {people:,}"))
     threshold = worst_group_threshold({"all": found.non_mated}, target, bootstrap).by_upper_bound
     if isinstance(threshold, NotMeasurable):
-        return Claimed(target, NotMeasurable(threshold.reason.removeprefix("all: ")))
+        return Claimed(target, threshold)
     return Claimed(target, at_threshold(found.mated, found.non_mated, threshold, bootstrap))
 
 
