@@ -19,6 +19,15 @@ from overt.evaluation.video.cast import Parts, Passer, cast
 from overt.evaluation.video.conditions import Conditions
 from overt.evaluation.video.join import Joiner
 from overt.evaluation.video.measures import PIPELINE, summarise
+from overt.evaluation.video.misses import (
+    DISSIMILAR,
+    NOT_ENROLLED,
+    NOTHING_USABLE,
+    POOR,
+    RULE,
+    SOMEBODY_ELSE,
+    misses,
+)
 from overt.evaluation.video.records import NOT_COMPOSED, UNSEEN, AlertRecord, PassRecord, Scored, StretchRecord
 from overt.evaluation.video.rules import NOTHING, Confirming, Subjects, alerting, scores
 from overt.evaluation.video.tap import Heard, Probe, Seen
@@ -250,6 +259,22 @@ class TestMeasures:
         tpir = target.point.tpir
         assert isinstance(tpir, Estimate)
         assert (target.point.threshold, tpir.rate.count, tpir.rate.trials) == (0.6, 1, 3)
+
+    def test_each_missed_pass_has_its_plainest_reason(self) -> None:
+        crop = records.CropRecord(0.1, 50, 0.8, 0.4, 0.2)
+        near, poor = replace(crop, mate=0.7), replace(crop, quality=0.3)
+        listed = [
+            _pass(0, True, 0.9),
+            _pass(1, True, None),
+            _pass(2, True, 0.9, enrolled=0),
+            _pass(3, True, 0.3, scores={PIPELINE: Scored(0.3, 0.8)}),
+            _pass(4, True, 0.3, crops=(crop, near)),
+            _pass(5, True, 0.3, crops=(poor,)),
+            _pass(6, True, 0.3, crops=(poor, crop)),
+        ]
+        assert misses(listed, PIPELINE, 0.5) == dict.fromkeys(
+            (NOT_ENROLLED, NOTHING_USABLE, SOMEBODY_ELSE, RULE, POOR, DISSIMILAR), 1
+        )
 
     def test_nobody_at_all_is_answered_in_words(self) -> None:
         summary = summarise([], threshold=0.5, realtime=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from overt.evaluation.estimate import Estimate, estimate
 from overt.evaluation.openset import NO_MATED, NO_NON_MATED, Identification, identification
 from overt.evaluation.searches import MatedSearches, NonMatedSearches
 from overt.evaluation.unmeasurable import NotMeasurable
+from overt.evaluation.video.misses import misses
 from overt.evaluation.video.records import NOT_COMPOSED, PassRecord, StretchRecord
 
 Measured = Estimate | NotMeasurable
@@ -75,6 +76,16 @@ class ByRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Why listed people's passes were missed at a threshold of the pipeline's rule."""
+
+    threshold: float
+    of: str
+    """What the threshold is."""
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All that is measured."""
 
@@ -87,6 +98,7 @@ class Summary:
     fta_listed: Measured
     fta_reasons: dict[str, int]
     rules: tuple[ByRule, ...]
+    missed: tuple[Missed, ...]
     capture_to_alert_s: Spread | NotMeasurable
     """By the wall clock, from the alert's picture to the alert."""
     sight_to_alert_s: Spread | NotMeasurable
@@ -107,7 +119,8 @@ def summarise(stretches: Sequence[StretchRecord], *, threshold: float, realtime:
     passes = [each for each in whole if each.failure != NOT_COMPOSED]
     listed = [each for each in passes if each.listed]
     unlisted = [each for each in passes if not each.listed]
-    rules = sorted({rule for each in passes for rule in each.scores}, key=_order)
+    names = sorted({rule for each in passes for rule in each.scores}, key=_order)
+    rules = tuple(ByRule(rule, _by_rule(rule, listed, unlisted)) for rule in names)
     no_clock = NotMeasurable("the run did not keep to real time")
     first = [min(p.alerts, key=lambda alert: alert.at_s) for p in passes if p.alerts]
     right = [min((a for a in p.alerts if a.right), key=lambda alert: alert.at_s) for p in listed if _found(p)]
@@ -119,7 +132,8 @@ def summarise(stretches: Sequence[StretchRecord], *, threshold: float, realtime:
         fta=_share(passes, lambda each: not each.acquired, NO_MATED),
         fta_listed=_share(listed, lambda each: not each.acquired, NO_MATED),
         fta_reasons=dict(Counter(each.failure for each in passes if each.failure is not None)),
-        rules=tuple(ByRule(rule, _by_rule(rule, listed, unlisted)) for rule in rules),
+        rules=rules,
+        missed=tuple(_missed(listed, rules, threshold)),
         capture_to_alert_s=_spread([a.latency_s for a in first if a.latency_s is not None]) if realtime else no_clock,
         sight_to_alert_s=_spread([alert.at_s for alert in right]),
         cost=_cost(stretches, passes),
@@ -143,6 +157,14 @@ def searches(
 
 def _by_rule(rule: str, listed: Sequence[PassRecord], unlisted: Sequence[PassRecord]) -> Identification:
     return identification(*searches(rule, listed, unlisted))
+
+
+def _missed(listed: Sequence[PassRecord], rules: Sequence[ByRule], threshold: float) -> Iterator[Missed]:
+    yield Missed(threshold, "as deployed", misses(listed, PIPELINE, threshold))
+    for target in (target for each in rules if each.rule == PIPELINE for target in each.identification.targets):
+        if not isinstance(target.point, NotMeasurable):
+            at = target.point.threshold
+            yield Missed(at, f"FPIR {100 * target.target:g} %", misses(listed, PIPELINE, at))
 
 
 def _found(each: PassRecord) -> bool:

@@ -11,6 +11,7 @@ from overt.evaluation.tables import Table
 from overt.evaluation.unmeasurable import NotMeasurable
 from overt.evaluation.video.evaluated import Evaluated
 from overt.evaluation.video.measures import PIPELINE, ByRule, Spread, Summary
+from overt.evaluation.video.misses import GOOD_QUALITY, REASONS
 from overt.evaluation.wording import percent, rate_in_words
 
 RULES = {
@@ -29,7 +30,7 @@ RULES = {
 
 def video_tables(evaluated: Evaluated, summary: Summary) -> list[Table]:
     """All that is told of a result, the most wanted first."""
-    return [_alerting(evaluated, summary), *_ablation(summary), _cost(summary)]
+    return [_alerting(evaluated, summary), *_ablation(summary), *_missed(summary), _cost(summary)]
 
 
 def _alerting(evaluated: Evaluated, summary: Summary) -> Table:
@@ -97,6 +98,17 @@ def cell(target: TargetPoint) -> str:
         return "not measurable here"
     interval = target.tpir_interval or tpir.interval
     return f"{percent(tpir.value)} {between(interval)} at {target.point.threshold:.3f}"
+
+
+def _missed(summary: Summary) -> Iterator[Table]:
+    seen = [reason for reason in REASONS if any(reason in each.reasons for each in summary.missed)]
+    if seen:
+        yield Table(
+            "Why listed people's passes were missed",
+            ("", *(f"{each.of} ({each.threshold:.3f})" for each in summary.missed)),
+            tuple((reason, *(f"{each.reasons.get(reason, 0):,}" for each in summary.missed)) for reason in seen),
+            (f"Of {summary.listed_passes:,} passes; a good crop has a quality of at least {GOOD_QUALITY:g}.",),
+        )
 
 
 def _cost(summary: Summary) -> Table:
