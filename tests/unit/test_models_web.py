@@ -103,13 +103,14 @@ def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
 ) -> None:
     with pytest.raises(WrongBytes, match=rf"{PINNED.sha256}.*{found}"):
         fetched(f"{server.url}/{way}/file", tmp_path / "part")
-    assert (tmp_path / "part").read_bytes() == b""
+    assert not (tmp_path / "part").exists()
 
 
 def test_what_does_not_exist_is_asked_for_once(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(NotObtained, match="HTTP status 404"):
         fetched(f"{server.url}/nothing", tmp_path / "part")
     assert len(server.requests) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unreachable_server_is_named_without_what_may_be_secret(tmp_path: Path) -> None:

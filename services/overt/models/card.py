@@ -7,10 +7,13 @@ bad similarities.
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from overt.models.errors import BadCard
@@ -117,6 +120,19 @@ class Golden(Strict):
     numbers: tuple[float, ...] = Field(min_length=4)
 
 
+class SharedDirection(Strict):
+    """What all faces have in common in a space: the mean of many people's vectors, at unit length. Of nobody."""
+
+    float32_base64: str
+    """Little-endian; white space is ignored."""
+    source: str = Field(min_length=1)
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """float32 [D], L2 norm 1. Raises ValueError when it is no base64 of whole numbers."""
+        return np.frombuffer(base64.b64decode("".join(self.float32_base64.split()), validate=True), "<f4")
+
+
 class _Common(Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: str
@@ -178,6 +194,8 @@ class EmbedderCard(_Common):
     mirror: bool
     """Whether a face's vector is the sum of the outputs for its chip and for the mirrored chip, then normalised."""
     alignment: Alignment
+    shared: SharedDirection | None = None
+    """None: what faces of this space share was not measured; probes of a track are fused as if it were nothing."""
     match: MatchThresholds | None = None
     """None: nothing was measured yet, and a deployment has to name its thresholds."""
 
@@ -185,6 +203,10 @@ class EmbedderCard(_Common):
     def _one_vector_of_a_chip(self) -> Self:
         if list(self.outputs) != ["embedding"]:
             raise ValueError(f"outputs must have the one key embedding, not {list(self.outputs)}")
+        if self.shared is not None and (
+            self.shared.vector.shape != (self.dimension,) or not abs(np.linalg.norm(self.shared.vector) - 1) < 1e-3
+        ):
+            raise ValueError(f"shared.float32_base64 must be {self.dimension} numbers of L2 norm 1")
         if self.input.chip_px != self.alignment.chip_px:
             raise ValueError(f"input.chip_px {self.input.chip_px} differs from alignment's {self.alignment.chip_px}")
         return self

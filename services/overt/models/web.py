@@ -47,7 +47,12 @@ def download(url: str, expected: Bytes, part: Path, seen: BytesSeen) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise NotObtained(f"{shown(url)}: another process is obtaining it; wait for that one.") from error
-            _Download(url, expected, file, seen).run()
+            try:
+                _Download(url, expected, file, seen).run()
+            except (NotObtained, WrongBytes):
+                if not file.seek(0, 2):
+                    part.unlink()
+                raise
     except OSError as error:  # of the file: those of the network were dealt with
         raise not_writable(part.parent, error) from error
 
