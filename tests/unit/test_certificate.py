@@ -379,12 +379,13 @@ def test_groups_are_stated_with_what_could_not_be_measured(made: Certified) -> N
     fpir = said["certifiable"]["points"][0]["fpir"]
     none = {"not_measurable": "too few"}
     group = {"group": "f", "people": 10, "fnir": none, "fpir": fpir, "fmr": none, "fta": fpir}
+    pairs = {"label": "sex", "threshold": THRESHOLD, "groups": [group | {"fnir": none, "fpir": none, "fmr": fpir}]}
     groups = {
         "format": "overt-evaluation",
         "kind": "groups",
         "models": {f"{role}_sha256": said["certifiable"][role]["sha256"] for role in ("detector", "embedder")},
         "measures": {
-            "labels": [{"searches": {"label": "sex", "threshold": THRESHOLD, "groups": [group]}, "pairs": none}]
+            "labels": [{"searches": {"label": "sex", "threshold": THRESHOLD, "groups": [group]}, "pairs": pairs}]
         },
     }
     (made.folder / "groups.json").write_text(json.dumps(groups))
@@ -392,6 +393,8 @@ def test_groups_are_stated_with_what_could_not_be_measured(made: Certified) -> N
     assert ended.code == 0, ended.err
     assert "sex, f: FPIR 0.50 %" in ended.out
     assert "sex, f: FNIR not measurable here: too few" in ended.out
+    assert "sex, f: FMR 0.50 % (0.24 to 0.92 %), 10 of 2,000\n" in ended.out, "what searches cannot tell, pairs may"
+    assert ended.out.count("sex, f: ") == 4
     assert "Errors by group were not measured." not in read_certificate(made.folder / "grouped.json").body.limits
     groups["measures"]["labels"][0]["searches"]["threshold"] = 0.3  # type: ignore[index]  # plain JSON
     (made.folder / "groups.json").write_text(json.dumps(groups))

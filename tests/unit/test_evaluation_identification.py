@@ -19,6 +19,7 @@ from overt.evaluation.openset import at_rank, at_threshold, identification, thre
 from overt.evaluation.searches import MatedSearches, NonMatedSearches
 from overt.evaluation.unmeasurable import CannotMeasure, NotMeasurable
 from overt.evaluation.verification import fmr_of_images, tar_at_fmr, threshold_at_fmr, verify_at
+from overt.evaluation.wording import rate_in_words
 
 QUICK = Bootstrap(resamples=200)
 NAN = math.nan
@@ -308,5 +309,6 @@ def test_fmr_of_images_counts_each_pair_once_and_resamples_images() -> None:
     assert [found.by_person.low, found.by_person.high] == pytest.approx(np.quantile(rates, [0.025, 0.975]), rel=0.12)
     none = fmr_of_images(matrix, 1.1)
     assert none.at_most == pytest.approx(Rate(0, 30).at_most()), "only 30 pairs share no image"
+    assert rate_in_words(none) == "none in 1,770 (30 of them surely independent): at most 9.5 % at 95 %"
     with pytest.raises(CannotMeasure, match="square"):
         fmr_of_images(np.zeros((1, 1)), 0.5)

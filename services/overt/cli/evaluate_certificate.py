@@ -12,8 +12,9 @@ from overt.cli.options import deployment_option
 from overt.cli.progress import say
 from overt.evaluation.certificate import Certificate, CertificateError, Measured, Signed, read_certificate, sign
 from overt.evaluation.fit import Misfit, misfits, remarks, rule_in_words
-from overt.evaluation.issue import groups_of, issued, read_result
+from overt.evaluation.issue import groups_of, issued
 from overt.evaluation.results import write_text
+from overt.evaluation.said import read_result
 from overt.evaluation.signing import KeyFileError, create_key, expected_signer, fingerprint, load_key, load_public_key
 from overt.evaluation.spelling import percent
 from overt.governance.deployment import Deployment

@@ -51,6 +51,9 @@ class Estimate:
     """One-sided upper bound, as wide as `interval` is: what may be claimed."""
     at_least: float
     """One-sided lower bound."""
+    of_people: bool = True
+    """Whether `people` are people; else they are trials that are surely independent, such as pairs without a common
+    image."""
 
     @property
     def value(self) -> float:
@@ -73,6 +76,7 @@ class Estimate:
             self.interval.complement,
             1 - self.at_least,
             1 - self.at_most,
+            self.of_people,
         )
 
 

@@ -1,15 +1,12 @@
-"""From an evaluation's result.json to the body of a certificate."""
+"""From what an evaluation said to the body of a certificate."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from overt.evaluation.canonical import canonical
 from overt.evaluation.certificate import (
@@ -19,116 +16,24 @@ from overt.evaluation.certificate import (
     GroupMeasured,
     ListSize,
     Measured,
-    Model,
     Operating,
     Rule,
     TailPoint,
 )
 from overt.evaluation.fit import SIZE_CLASSES, Bound, rule_in_words, size_class
 from overt.evaluation.odds import grown
+from overt.evaluation.said import (
+    Result,
+    SaidCertifiable,
+    SaidEstimate,
+    SaidNot,
+    SaidPoint,
+    SaidTail,
+    read_document,
+)
 from overt.evaluation.spelling import percent
 
 _ALIKE = 1e-9
-
-
-class _Said(BaseModel):
-    """Parts of a result.json: other keys are nobody's business here."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Interval(_Said):
-    low: float
-    high: float
-
-
-class _Estimate(_Said):
-    count: int
-    trials: int
-    people: int | None = None
-    interval: _Interval
-
-
-class _Not(_Said):
-    not_measurable: str
-
-
-class _Point(_Said):
-    match: float
-    strong: float | None
-    confirmations: int | None
-    within_s: float | None
-    tpir: _Estimate | _Not
-    fpir: _Estimate | _Not
-
-
-class _Tail(_Said):
-    cosine: list[float]
-    fpir: list[float]
-    high: list[float]
-
-
-class _Certifiable(_Said):
-    unit: str
-    detector: Model
-    embedder: Model
-    space_id: str
-    list_size: int
-    points: list[_Point]
-    fta: _Estimate | _Not
-    tail: _Tail | _Not
-    quality_policy_sha256: str | None
-    limits: list[str]
-
-
-class _Made(_Said):
-    overt: str
-    date: str
-
-
-class _Data(_Said):
-    name: str
-    images: int | None = None
-    people: int | None = None
-    sha256: str | None = None
-
-
-class Result(_Said):
-    """What is read of a result.json."""
-
-    made: _Made
-    data: _Data
-    certifiable: _Certifiable
-    sha256: str = ""
-
-
-def read_result(path: Path) -> Result:
-    """An evaluation's result. Raises CertificateError, which says what is missing."""
-    document, sha256 = read_document(path)
-    if "certifiable" not in document:
-        raise CertificateError(
-            f"{path}: a certificate is made from a result of `overt evaluate video` or `overt evaluate identify`;"
-            f" this is one of kind {document.get('kind')}"
-        )
-    try:
-        return Result.model_validate({**document, "sha256": sha256})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise CertificateError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def read_document(path: Path) -> tuple[dict[str, Any], str]:
-    """The JSON of a result and its file's SHA-256. Raises CertificateError."""
-    try:
-        data = path.read_bytes()
-        document = json.loads(data)
-    except OSError as error:
-        raise CertificateError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise CertificateError(f"{path}: is not valid JSON; expected a result.json of `overt evaluate`") from None
-    if not isinstance(document, dict) or document.get("format") != "overt-evaluation":
-        raise CertificateError(f"{path}: is no result.json of `overt evaluate` (field format)")
-    return document, hashlib.sha256(data).hexdigest()
 
 
 def issued(
@@ -162,7 +67,7 @@ def issued(
         quality_policy=json.loads(canonical(dict(bound.quality_policy))),
         list_size=ListSize(up_to=limit, measured_with=said.list_size),
         operating=operating,
-        fta=None if isinstance(said.fta, _Not) else _measured(said.fta),
+        fta=None if isinstance(said.fta, SaidNot) else _measured(said.fta),
         groups=groups,
         tail=tuple(_tail(said.tail)),
         data=Data(
@@ -176,7 +81,7 @@ def issued(
     )
 
 
-def _operating(said: _Certifiable, rule: Rule, longer: float) -> Operating:
+def _operating(said: SaidCertifiable, rule: Rule, longer: float) -> Operating:
     for point in said.points:
         if _is_of(point, rule):
             break
@@ -186,15 +91,15 @@ def _operating(said: _Certifiable, rule: Rule, longer: float) -> Operating:
             f"threshold: the deployment alerts at {rule_in_words(rule)}, and that was not measured (measured:"
             f" {measured}); evaluate again with --deployment"
         )
-    if isinstance(point.tpir, _Not) or isinstance(point.fpir, _Not):
-        what = "TPIR" if isinstance(point.tpir, _Not) else "FPIR"
-        why = point.tpir.not_measurable if isinstance(point.tpir, _Not) else point.fpir.not_measurable  # type: ignore[union-attr]  # one of the two is
+    if isinstance(point.tpir, SaidNot) or isinstance(point.fpir, SaidNot):
+        what = "TPIR" if isinstance(point.tpir, SaidNot) else "FPIR"
+        why = point.tpir.not_measurable if isinstance(point.tpir, SaidNot) else point.fpir.not_measurable  # type: ignore[union-attr]  # one of the two is
         raise CertificateError(f"{what} was not measurable: {why}; a certificate states both")
     fpir = _measured(point.fpir)
     return Operating(rule=rule, tpir=_measured(point.tpir), fpir=fpir, fpir_in_class=grown(fpir.high, longer))
 
 
-def _is_of(point: _Point, rule: Rule) -> bool:
+def _is_of(point: SaidPoint, rule: Rule) -> bool:
     """Images know a threshold alone."""
     if abs(point.match - rule.match) > _ALIKE:
         return False
@@ -206,7 +111,7 @@ def _is_of(point: _Point, rule: Rule) -> bool:
     return alone or (abs(point.strong - rule.strong) <= _ALIKE and abs(point.within_s - rule.within_s) <= _ALIKE)
 
 
-def _measured(estimate: _Estimate) -> Measured:
+def _measured(estimate: SaidEstimate) -> Measured:
     interval = estimate.interval
     return Measured(
         count=estimate.count,
@@ -217,15 +122,15 @@ def _measured(estimate: _Estimate) -> Measured:
     )
 
 
-def _tail(tail: _Tail | _Not) -> Iterator[TailPoint]:
-    if isinstance(tail, _Not):
+def _tail(tail: SaidTail | SaidNot) -> Iterator[TailPoint]:
+    if isinstance(tail, SaidNot):
         return
     for cosine, fpir, high in zip(tail.cosine, tail.fpir, tail.high, strict=True):
         yield TailPoint(cosine=cosine, fpir=fpir, high=high)
 
 
 def _limits(
-    said: _Certifiable, limit: int, operating: tuple[Operating, ...], groups: tuple[GroupMeasured, ...]
+    said: SaidCertifiable, limit: int, operating: tuple[Operating, ...], groups: tuple[GroupMeasured, ...]
 ) -> Iterator[str]:
     yield from said.limits
     if limit > said.list_size:
@@ -248,16 +153,19 @@ def groups_of(path: Path, said: Result, rules: Mapping[str, Rule]) -> tuple[Grou
     for role, model in (("detector", said.certifiable.detector), ("embedder", said.certifiable.embedder)):
         if models.get(f"{role}_sha256") != model.sha256:
             raise CertificateError(f"{path}: {role}: another model than {model.name} of the evaluation was used")
-    found: list[GroupMeasured] = []
+    found: dict[tuple[str, str, str], GroupMeasured] = {}
     for label in labels:
         for part in ("searches", "pairs"):
-            answers = label.get(part, {})
-            if "groups" in answers:
-                found += _groups(path, answers, rules)
-    return tuple(found)
+            answers = label[part]
+            for each in _groups(path, answers, rules) if "groups" in answers else ():
+                key = (each.label, each.group, each.error)
+                if key not in found or found[key].measured is None:
+                    found[key] = each
+    return tuple(found.values())
 
 
 def _groups(path: Path, answers: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[GroupMeasured]:
+    """Each error of each group; what one kind of trial cannot tell the other may."""
     if not any(abs(answers["threshold"] - rule.match) <= _ALIKE for rule in rules.values()):
         raise CertificateError(
             f"{path}: groups were compared at {answers['threshold']:g}, where the deployment has no threshold; evaluate"
@@ -265,12 +173,14 @@ def _groups(path: Path, answers: Mapping[str, Any], rules: Mapping[str, Rule]) -
         )
     for group in answers["groups"]:
         for error in ("fnir", "fpir", "fmr", "fta"):
-            measured = group[error]
-            reason = measured.get("not_measurable")
+            said, reason = group[error], group[error].get("not_measurable")
+            measured = None if reason is not None else _measured(SaidEstimate.model_validate(said))
+            if measured is not None and error == "fmr":  # pairs are of two people each
+                measured = measured.model_copy(update={"people": None})
             yield GroupMeasured(
                 label=answers["label"],
                 group=group["group"],
                 error=error,
-                measured=None if reason is not None else _measured(_Estimate.model_validate(measured)),
-                not_measurable=reason,
+                measured=measured,
+                not_measurable=None if measured is not None or reason is None else str(reason),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +78,10 @@ def fmr_of_images(similarity: Floats, threshold: float, bootstrap: Bootstrap | N
     upper = np.triu(np.nan_to_num(similarity, nan=-np.inf) >= threshold, 1)
     rate = Rate(int(upper.sum()), m * (m - 1) // 2)
     if not 0 < rate.count < rate.trials or m < 4:
-        return estimate_of(rate, max(1, m // 2), None, bootstrap)
+        return replace(estimate_of(rate, max(1, m // 2), None, bootstrap), of_people=False)
     one, other = np.nonzero(upper)
     rates = [
         np.einsum("bk,bk->b", drawn[:, one], drawn[:, other]) / ((m * m - (drawn * drawn).sum(axis=1)) / 2)
         for drawn in person_weights(m, bootstrap or Bootstrap())
     ]
-    return estimate_of(rate, m // 2, np.minimum(np.concatenate(rates), 1.0), bootstrap)
+    return replace(estimate_of(rate, m // 2, np.minimum(np.concatenate(rates), 1.0), bootstrap), of_people=False)

@@ -43,9 +43,11 @@ def claim_in_words(measured: Rate | Estimate | NotMeasurable, target: float, wha
 
 
 def _trials(measured: Rate | Estimate) -> str:
-    """How many trials, and of how many people where these are fewer."""
+    """How many trials, and of how many people or independent ones where these are fewer."""
     if isinstance(measured, Rate) or measured.people >= measured.rate.trials:
         return f"{measured.trials if isinstance(measured, Rate) else measured.rate.trials:,}"
+    if not measured.of_people:
+        return f"{measured.rate.trials:,} ({measured.people:,} of them surely independent)"
     return f"{measured.rate.trials:,} of {measured.people:,} people"
 
 
