@@ -84,8 +84,8 @@ def run(deployment_file: Path, out: Path, realtime: bool, annotate: bool) -> Non
 @click.option("--camera", type=click.IntRange(0, 999), help="Number of a webcam, instead of a video.")
 @click.option(
     "--watchlist",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your own watchlist: one subfolder, or one file-name prefix, for each subject.",
+    type=click.Path(exists=True, path_type=Path),
+    help="Your own watchlist: a folder (a subfolder or a file-name prefix for each subject), a manifest, or a .zip.",
 )
 def demo(out: Path, video: Path | None, camera: int | None, watchlist: Path | None) -> None:
     """The whole pipeline on a walk-past: its alerts, an annotated video and a report.
