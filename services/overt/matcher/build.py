@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from overt.matcher.exact import search_exactly
+from overt.matcher.exact import scrub, search_exactly
 from overt.matcher.hnsw import HnswIndex, search_indexed
 from overt.matcher.live import Answer, Kind, LiveGallery, catch_up
 from overt.matcher.recall import Copies, Recall, measure, most_misses
@@ -160,3 +160,4 @@ class IndexBuild:
         if changed:
             for copies in self._held:
                 copies.wipe_gone(self._live.rows)
+            scrub(self._live.dimension)  # this thread makes products too

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from overt.matcher.candidates import Hits, first_look, rank
+from overt.matcher.rows import BLOCK, Block, Rows, Times
 from overt.matcher.rows import BadEntry as BadEntry
-from overt.matcher.rows import Block, Rows, Times
 from overt.matcher.rows import check_unit as check_unit
 from overt.messages import Vector, WatchlistEntry
 from overt.ports import Candidate
@@ -73,6 +73,13 @@ def scan(rows: Rows, probes: Vector, most: int, at_us: Times) -> Hits:
         for i in range(0, len(probes), _PROBES)
     ]
     return Hits.joined(groups)
+
+
+def scrub(dimension: int) -> None:
+    """Overwrites what the linear algebra library keeps of earlier products: it packs rows into work areas of its own,
+    interleaved, and leaves them there. A product of zeros, as large as any, takes their place."""
+    zeros = np.zeros((BLOCK, dimension), np.float32)
+    np.matmul(zeros[:_PROBES], zeros.T)
 
 
 def _scan(rows: Rows, probes: Vector, most: int, at_us: Times) -> Hits:

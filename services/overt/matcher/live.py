@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from overt.matcher.exact import search_exactly
+from overt.matcher.exact import scrub, search_exactly
 from overt.matcher.hnsw import HnswIndex, search_indexed
 from overt.matcher.recall import Recall
 from overt.matcher.rows import Rows
@@ -68,8 +68,9 @@ class LiveGallery:
     """A gallery of one model space whose entries come and go; itself the view that it hands out.
 
     Safe to share between threads: a search sees all of a change or nothing of it. When `apply` returns, what it removed
-    is found by no later search and is zero in the rows; the index overwrites it in `tend`. The caller wipes its own
-    copies. Nothing runs by itself: somebody calls `tend`, and `overt.matcher.build.build_index` where `wants_index`.
+    is found by no later search, and its numbers are in no array nor left over from a product; the index overwrites them
+    in `tend`. The caller wipes its own copies. Nothing runs by itself: somebody calls `tend`, and runs an
+    `overt.matcher.build.IndexBuild` where `wants_index`.
     """
 
     def __init__(self, space_id: str, dimension: int, options: Options = Options()) -> None:
@@ -81,6 +82,7 @@ class LiveGallery:
         self._serving: HnswIndex | None = None
         self._making: HnswIndex | None = None
         self._changed = 0
+        self._searched = False
         self.answer = Answer(Kind.EXACT, "the list is short enough to compare everybody")
 
     def __len__(self) -> int:
@@ -106,6 +108,9 @@ class LiveGallery:
             change = self.rows.apply(adds, removes)
             rows = {*change.cleared, *change.written}
             self._changed += len(rows)
+            if change.cleared and self._searched:
+                scrub(self.dimension)
+                self._searched = False
             for index in (self._serving, self._making):
                 if index is not None:
                     index.behind.update(rows)
@@ -115,6 +120,7 @@ class LiveGallery:
     def search(self, probes: Vector, subjects: int, at_us: Sequence[int]) -> Sequence[Sequence[Candidate]]:
         """See `overt.ports.Gallery.search`."""
         with self.lock:
+            self._searched = True
             if self._serving is not None:
                 return search_indexed(self.rows, self._serving, probes, subjects, at_us)
             return search_exactly(self.rows, probes, subjects, at_us)

@@ -49,7 +49,7 @@ def lower_bound(found: int, tried: int) -> float:
     return 0.0 if found == 0 else float(betaincinv(found, tried - found + 1, 1 - CONFIDENCE))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Copies:
     """Degraded copies in batches, each with its entry, whose subject the exact answer names first. They resemble
     people: `wipe` them after use, and `wipe_gone` when entries are removed meanwhile."""
