@@ -23,6 +23,7 @@ from overt.embedder.stage import EmbedderStage
 from overt.embedder.state import EmbedderState
 from overt.frame.readers import OpenReader, open_reader
 from overt.governance.watchlists import Category
+from overt.matcher.live import Options
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Alert, Message, Sightings
 from overt.picture import Bgr, use_threads
@@ -233,6 +234,7 @@ class Wiring:
             metrics=self.metrics,
             attendance=world.attendance,
             spend=world.spend,
+            lookup=Options(threshold=min(self.models.thresholds(c).match for c in self.deployment.watchlist.categories)),
         )
         return StatelessRunner("matcher", self.matcher_stage(view.gallery)), _MATCHES_AT_ONCE, view
 
