@@ -6,7 +6,7 @@ any address that is a multiple of four, and the same numbers as float64. A few s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from overt.messages import Vector
 _AT_ONCE = 1 << 20
 
 
-def numbers_of(pid: int, vectors: Sequence[Vector]) -> list[float]:
-    """For each vector the share of its numbers that stand in the writable memory of a process, as float32 or as
+def numbers_of(pid: int, vectors: Vector) -> list[float]:
+    """For each row of `vectors`, float32 [n, D], the share of its numbers that stand in the writable memory of a process, as float32 or as
     float64, whichever is larger. Raises PermissionError where the system lets nobody look."""
     singles = np.ascontiguousarray(vectors, np.float32)
     forms: list[tuple[NDArray[Any], int]] = [
@@ -31,7 +31,7 @@ def numbers_of(pid: int, vectors: Sequence[Vector]) -> list[float]:
         for (form, shift), seen in zip(forms, found, strict=True):
             seen.append(_present(piece.view(form.dtype), form, shift))
     shares = [np.isin(form, np.concatenate(seen)).mean(axis=1) for (form, _), seen in zip(forms, found, strict=True)]
-    return np.maximum(*shares).tolist()
+    return [float(share) for share in np.maximum(*shares)]
 
 
 def _present(words: NDArray[Any], wanted: NDArray[Any], shift: int) -> NDArray[Any]:

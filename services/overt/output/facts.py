@@ -83,6 +83,8 @@ class ReportFacts:
     """Images of the watchlist's folder that were not enrolled."""
     cameras: Sequence[CameraFacts]
     alerts: Sequence[AlertFacts]
+    look_ups: str = ""
+    """How probes were compared with the watchlist, and the share of people that this finds."""
     rejects: Mapping[str, int] = field(default_factory=dict)
     """Records that a stage could not process, by reason."""
     images: bool = False

@@ -44,6 +44,7 @@ def gather(
         cameras=[_camera(wiring.metrics, camera.camera_id) for camera in deployment.cameras],
         alerts=[AlertFacts(alert, references.get(alert.entry_id), rarity(alert.similarity)) for alert in alerts],
         rejects=_by_label(wiring.metrics, "overt_rejects_total", "reason"),
+        look_ups=look_ups(wiring.metrics),
         images=images,
         videos=videos,
         remarks=remarks,
@@ -65,6 +66,18 @@ def damaged(metrics: Metrics, cameras: Mapping[str, CameraSummary]) -> Iterator[
             yield f"Camera {camera_id} could be read in part only: {camera.damage}."
         if faulty:
             yield f"Camera {camera_id}: {faulty} damaged picture{'s' if faulty > 1 else ''} left out."
+
+
+def look_ups(metrics: Metrics) -> str:
+    """How probes were compared with the list, as it was at the end."""
+    ef = round(metrics.total("overt_gallery_ef"))
+    if not ef:
+        return "every probe was compared with every entry"
+    recall, lower = (metrics.total("overt_gallery_recall", bound=bound) for bound in ("measured", "lower95"))
+    return (
+        f"with an HNSW index (ef {ef}): of people whom comparing every entry finds it finds {recall:.4f},"
+        f" at least {lower:.4f} with 95 % confidence, measured with degraded copies of the entries"
+    )
 
 
 def _model(card: DetectorCard | EmbedderCard) -> ModelFacts:

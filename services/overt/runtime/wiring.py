@@ -223,18 +223,18 @@ class Wiring:
         return runner, self.settings.embedder_batch, None
 
     def _matcher(self) -> tuple[Runner[Any, Any], int, Companion | None]:
-        world = self.world
+        world, categories = self.world, self.deployment.watchlist.categories
         view = WatchlistView(
             lambda: world.log.follow(world.topic("watchlist")),
             world.codec,
             deployment_id=self.deployment.deployment_id,
             space_id=self.models.embedder.space_id,
             dimension=self.models.embedder.dimension,
-            categories=[category.category_id for category in self.deployment.watchlist.categories],
+            categories=[category.category_id for category in categories],
             metrics=self.metrics,
             attendance=world.attendance,
             spend=world.spend,
-            lookup=Options(threshold=min(self.models.thresholds(c).match for c in self.deployment.watchlist.categories)),
+            lookup=Options(threshold=min(self.models.thresholds(c).match for c in categories)),
         )
         return StatelessRunner("matcher", self.matcher_stage(view.gallery)), _MATCHES_AT_ONCE, view
 
