@@ -19,8 +19,8 @@ _AT_ONCE = 1 << 20
 
 
 def numbers_of(pid: int, vectors: Vector) -> list[float]:
-    """For each row of `vectors`, float32 [n, D], the share of its numbers that stand in the writable memory of a process, as float32 or as
-    float64, whichever is larger. Raises PermissionError where the system lets nobody look."""
+    """For each row of `vectors`, float32 [n, D], the share of its numbers that stand in the writable memory of a
+    process, as float32 or as float64, whichever is larger. Raises PermissionError where nobody may look."""
     singles = np.ascontiguousarray(vectors, np.float32)
     forms: list[tuple[NDArray[Any], int]] = [
         (singles.view(np.uint32), 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from overt.matcher.build import IndexBuild, Stopped
 from overt.matcher.hnsw import memory_bytes
@@ -26,10 +26,18 @@ class ServedGallery:
 
     `apply` any number of times, then `loaded` once everything that was on the topic is in: from then on an index is
     built where the list is long enough for one. Comparing everybody serves meanwhile. The thread starts when it is
-    first needed; a short list never has one.
+    first needed; a short list never has one. clock: seconds, by which look-ups are timed.
     """
 
-    def __init__(self, space_id: str, dimension: int, metrics: Metrics, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        space_id: str,
+        dimension: int,
+        metrics: Metrics,
+        options: Options | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._clock = clock
         self._live = LiveGallery(space_id, dimension, options or Options())
         self._metrics = metrics
         self._loaded = False
@@ -107,7 +115,7 @@ class ServedGallery:
         _log.info("gallery: building an index of %s; %s meanwhile", what, _WORDS[live.answer.kind])
         began_s = time.monotonic()
         try:
-            answer = IndexBuild(live, time.perf_counter, _Told(self._metrics), self._stop.is_set).run()
+            answer = IndexBuild(live, self._clock, _Told(self._metrics), self._stop.is_set).run()
         except Stopped:
             return
         finally:
