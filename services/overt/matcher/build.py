@@ -160,4 +160,4 @@ class IndexBuild:
         if changed:
             for copies in self._held:
                 copies.wipe_gone(self._live.rows)
-            scrub(self._live.dimension)  # this thread makes products too
+            scrub(self._live.rows)  # this thread makes products too

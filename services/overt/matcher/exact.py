@@ -75,11 +75,12 @@ def scan(rows: Rows, probes: Vector, most: int, at_us: Times) -> Hits:
     return Hits.joined(groups)
 
 
-def scrub(dimension: int) -> None:
+def scrub(rows: Rows) -> None:
     """Overwrites what the linear algebra library keeps of earlier products: it packs rows into work areas of its own,
-    interleaved, and leaves them there. A product of zeros, as large as any, takes their place."""
-    zeros = np.zeros((BLOCK, dimension), np.float32)
-    np.matmul(zeros[:_PROBES], zeros.T)
+    interleaved, and leaves them there. A product of zeros, as large as any with these rows, takes their place."""
+    if rows.dimension is not None:
+        zeros = np.zeros((max(_PROBES, min(BLOCK, len(rows.listed))), rows.dimension), np.float32)
+        np.matmul(zeros[:_PROBES], zeros.T)
 
 
 def _scan(rows: Rows, probes: Vector, most: int, at_us: Times) -> Hits:

@@ -109,7 +109,7 @@ class LiveGallery:
             rows = {*change.cleared, *change.written}
             self._changed += len(rows)
             if change.cleared and self._searched:
-                scrub(self.dimension)
+                scrub(self.rows)
                 self._searched = False
             for index in (self._serving, self._making):
                 if index is not None:
