@@ -316,3 +316,32 @@ def test_a_threshold_that_is_given_is_the_one_that_groups_are_compared_at() -> N
     assert not isinstance(label.searches, NotMeasurable)
     assert not isinstance(label.pairs, NotMeasurable)
     assert label.searches.threshold == label.pairs.threshold == 0.97
+
+
+def test_a_difference_in_fmr_is_shown_where_it_is_plain_and_not_within_one_group() -> None:
+    data, made, labels = grouped(identified=False)
+    wanted = Wanted(("kind", "half"), fmr=0.05)
+    halves = {name: {"half": "one" if int(name[1:]) % 4 < 2 else "other", **v} for name, v in labels.values.items()}
+    both = Labels("person", ("kind", "half"), halves)
+    kind, half = evaluate_groups(data, made, both, wanted, Protocol(), Bootstrap(resamples=500)).labels
+    assert not isinstance(kind.pairs, NotMeasurable)
+    assert not isinstance(half.pairs, NotMeasurable)
+    (plain_difference,) = (d for d in kind.pairs.differences if d.error == "fmr")
+    (none,) = (d for d in half.pairs.differences if d.error == "fmr")
+    assert plain_difference.significant
+    assert plain_difference.interval.high < 0  # a minus b
+    assert not none.significant
+    assert none.interval.low < 0 < none.interval.high
+
+
+def test_without_identities_a_copied_image_is_no_false_match() -> None:
+    data, made, labels = grouped(identified=False)
+    wanted = Wanted(("kind",), threshold=0.9999)
+    copied = [made[0] if number in (3, 6) else template for number, template in enumerate(made)]
+    before, after = (
+        evaluate_groups(data, some, labels, wanted, Protocol(), FEW).labels[0].pairs for some in (made, copied)
+    )
+    assert not isinstance(before, NotMeasurable)
+    assert not isinstance(after, NotMeasurable)
+    rates = [g.fmr for answers in (before, after) for g in answers.groups]
+    assert all(isinstance(rate, Estimate) and rate.rate.count == 0 for rate in rates)

@@ -100,6 +100,8 @@ def remarks(data: Data) -> list[str]:
     """What a reader must know of the data before believing a number."""
     if not data.repeated:
         return []
+    if data.people is None:
+        return [f"{data.repeated} image(s) are there more than once; each counts once."]
     return [
         f"{data.repeated} image(s) stand under more than one person: such labels turn right answers into false alerts. "
         "Correct them first."

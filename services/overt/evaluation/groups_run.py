@@ -18,6 +18,7 @@ from overt.evaluation.group_thresholds import GroupThreshold, worst_group_thresh
 from overt.evaluation.groups import GroupAnswers, compare_groups, compare_groups_fmr
 from overt.evaluation.labels import Labels, group_column
 from overt.evaluation.openset import OperatingPoint, at_threshold, threshold_at_fpir
+from overt.evaluation.pair_differences import with_resampled_fmr
 from overt.evaluation.protocol import Protocol, Searched, search, split_people
 from overt.evaluation.templates import Template
 from overt.evaluation.unmeasurable import NotMeasurable
@@ -84,7 +85,7 @@ def evaluate_groups(
     columns = {label: group_column(data, labels, label) for label in wanted.by}
     able = data.identified and any(n >= protocol.images_needed for n in data.images_of_a_person())
     found = search(data.samples, made, split_people(data.samples, protocol), protocol.rule) if able else None
-    one_each = _one_image_each(data, protocol.seed)
+    one_each = _one_image_each(data, protocol.seed) if data.identified else _each_once(made)
     results = [
         _of_label(label, column, made, one_each, found, wanted, protocol.seed, bootstrap)
         for label, column in columns.items()
@@ -104,19 +105,22 @@ def _of_label(
 ) -> LabelResult:
     matrices = _matrices(column, made, one_each, seed)
     at_pairs = _pooled_fmr(made, one_each, wanted.fmr, seed) if wanted.threshold is None else wanted.threshold
+    if isinstance(at_pairs, NotMeasurable):
+        compared: GroupAnswers | NotMeasurable = at_pairs
+    else:
+        compared = with_resampled_fmr(compare_groups_fmr(label, matrices, at_pairs, bootstrap), matrices, bootstrap)
     searches, pooled, advised, advice = _of_searches(label, column, found, wanted, bootstrap)
     return LabelResult(
         label=label,
         searches=searches,
-        pairs=at_pairs if isinstance(at_pairs, NotMeasurable)
-        else compare_groups_fmr(label, matrices, at_pairs, bootstrap),
+        pairs=compared,
         images={group: column.count(group) for group in sorted(set(column) - {""})},
         unlabelled=column.count(""),
         advice_fpir=advice,
         advice_fmr=worst_group_threshold_fmr(matrices, wanted.fmr, bootstrap),
         pooled=pooled,
         advised=advised,
-    )  # fmt: skip
+    )
 
 
 def _of_searches(
@@ -157,6 +161,14 @@ def _one_image_each(data: Dataset, seed: int) -> list[int]:
     for number, sample in enumerate(data.samples):
         own.setdefault(sample.person, []).append(number)
     return sorted(int(random.choice(own[person])) for person in sorted(own))
+
+
+def _each_once(made: Sequence[Template]) -> list[int]:
+    """Every image by number, but of those with the same content only the first: a copy is no other person."""
+    first: dict[str, int] = {}
+    for number, template in enumerate(made):
+        first.setdefault(template.image_sha256 or f"unread {number}", number)
+    return sorted(first.values())
 
 
 def _matrices(column: Sequence[str], made: Sequence[Template], images: Sequence[int], seed: int) -> Matrices:

@@ -97,8 +97,8 @@ def _differences(label: str, found: Sequence[Difference]) -> Iterator[Table]:
         for d in shown
     )
     notes = [
-        "p is Fisher's, corrected by Holm over all pairs of groups of an error. Not shown is not equal: a smaller "
-        "difference than the last column's would hardly have been seen in this sample.",
+        "p is Fisher's (FMR: from resampling images), corrected by Holm over all pairs of groups of an error. Not "
+        "shown is not equal: a smaller difference than the last column's would hardly have been seen in this sample.",
     ]
     if len(found) > len(shown):
         notes.append(f"The {len(shown)} of {len(found)} differences that are least likely to be chance.")
