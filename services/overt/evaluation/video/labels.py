@@ -83,29 +83,28 @@ class LabelledTruth:
     def __init__(self, passes: Sequence[LabelledPass], begin_us: int | None) -> None:
         self._passes = passes
         self._begin_us = begin_us
-        self._boxes: dict[int, list[Xyxy | None]] = {}
 
     def faces_at(self, frame_seq: int, captured_at_us: int) -> Sequence[TrueFace]:
-        """Whoever passes at that time. Their boxes are regions, so no face's size is known."""
+        """Whoever passes at that time. No face's size is known."""
         del frame_seq
         if self._begin_us is None:
             self._begin_us = captured_at_us
         time_s = (captured_at_us - self._begin_us) / 1e6
-        self._boxes = {
-            number: [spell.xyxy for spell in each.spells if spell.from_s <= time_s < spell.until_s]
-            for number, each in enumerate(self._passes)
-            if any(spell.from_s <= time_s < spell.until_s for spell in each.spells)
-        }
-        return [TrueFace(number, None, 1.0) for number in self._boxes]
+        now = [[s.xyxy for s in each.spells if s.from_s <= time_s < s.until_s] for each in self._passes]
+        return [
+            TrueFace(number, None, 1.0, () if None in regions else tuple(r for r in regions if r is not None))
+            for number, regions in enumerate(now)
+            if regions
+        ]
 
     def owners(self, faces: Sequence[TrueFace], boxes: Sequence[Xyxy]) -> list[int | None]:
-        """Whose region holds a box's middle, of several the first; without a region everything is theirs."""
-        return [next((face.passer for face in faces if self._holds(face.passer, box)), None) for box in boxes]
+        """Whose region holds a box's middle, of several the first."""
+        return [next((face.passer for face in faces if _holds(face, box)), None) for box in boxes]
 
-    def _holds(self, passer: int, box: Xyxy) -> bool:
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        regions = self._boxes.get(passer, [])
-        return any(r is None or (r[0] <= x <= r[2] and r[1] <= y <= r[3]) for r in regions)
+
+def _holds(face: TrueFace, box: Xyxy) -> bool:
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return not face.regions or any(r[0] <= x <= r[2] and r[1] <= y <= r[3] for r in face.regions)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -28,6 +28,8 @@ class TrueFace:
     """Its box; None where the truth does not tell it."""
     clear: float
     """Share of it that can be seen, 0 to 1."""
+    regions: tuple[Xyxy, ...] = ()
+    """Where the middle of the face is, for a truth that tells no box; none: anywhere."""
 
 
 class Truth(Protocol):
