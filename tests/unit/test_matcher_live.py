@@ -62,7 +62,7 @@ CHANGES = st.lists(
 
 @pytest.mark.parametrize("kind", list(Kind))
 @given(changes=CHANGES, began_with=st.integers(0, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_sequence_of_changes_is_a_dictionary_searched_by_brute_force(
     kind: Kind, changes: list[tuple[list[tuple[int, int, int]], list[int], int]], began_with: int
 ) -> None:
