@@ -7,7 +7,7 @@ work grows with the square of the list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,11 +102,11 @@ class _Table:
     """Entries as columns, those of a subject beside each other."""
 
     entries: Sequence[WatchlistEntry]
-    vectors: Vector
-    subject: NDArray[np.intp]
+    vectors: Vector = field(repr=False)  # it must never reach a log
+    subject: NDArray[np.intp] = field(repr=False)
     """The number of each entry's subject."""
-    match: Vector
-    strong: Vector
+    match: Vector = field(repr=False)
+    strong: Vector = field(repr=False)
 
     @staticmethod
     def of(entries: Sequence[WatchlistEntry], alike: Mapping[str, Alike]) -> _Table:
