@@ -19,6 +19,7 @@ from overt.evaluation.groups_words import groups_tables
 from overt.evaluation.identify import IdentifyResult, Named, identify
 from overt.evaluation.identify_words import identify_tables
 from overt.evaluation.labels import Labels
+from overt.evaluation.pair_differences import fmr_resamples
 from overt.evaluation.pairs import pairs
 from overt.evaluation.protocol import Protocol, hits_at, search, split_people
 from overt.evaluation.results import Made as MadeBy
@@ -345,3 +346,18 @@ def test_without_identities_a_copied_image_is_no_false_match() -> None:
     assert not isinstance(after, NotMeasurable)
     rates = [g.fmr for answers in (before, after) for g in answers.groups]
     assert all(isinstance(rate, Estimate) and rate.rate.count == 0 for rate in rates)
+
+
+def test_few_matching_pairs_are_rare_events_of_which_one_more_might_have_been_seen() -> None:
+    """Three pairs of one image are one event, three apart are three; both spread more than counts would."""
+    alone, apart = np.zeros((40, 40)), np.zeros((40, 40))
+    for i, j in ((0, 1), (0, 2), (0, 3)):
+        alone[i, j] = alone[j, i] = 1
+    for i, j in ((0, 1), (2, 3), (4, 5)):
+        apart[i, j] = apart[j, i] = 1
+    plan, pairs_of_40 = Bootstrap(resamples=4000), 40 * 39 / 2
+    none, one, three = (fmr_resamples(m, 0.5, plan) * pairs_of_40 for m in (np.zeros((40, 40)), alone, apart))
+    assert none.mean() == pytest.approx(1, rel=0.1)
+    assert one.mean() == pytest.approx(2 * 3, rel=0.1)  # one cluster and one more, of three pairs each
+    assert three.mean() == pytest.approx(4, rel=0.1)
+    assert one.std() > three.std() > none.std()

@@ -2,8 +2,8 @@
 
 Of m images only m // 2 pairs are sure to be independent, and a test of so few would call hardly any difference shown.
 Resampling images keeps what their pairs have in common (the subset bootstrap, as `overt.evaluation.estimate`), and two
-groups have no image in common. With few matching pairs a bootstrap is too sure of itself: there Fisher's test of
-independent pairs stands.
+groups have no image in common. With few matching pairs a bootstrap is too sure of itself; there clusters of pairs that
+hang together by their images are taken for rare independent events, one more than were seen (Poisson).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from overt.evaluation.differences import holm
 from overt.evaluation.estimate import Bootstrap, Estimate, person_weights
@@ -22,7 +24,7 @@ from overt.evaluation.intervals import Interval
 Floats = NDArray[np.float64]
 
 LEAST_MATCHES = 5
-"""Fewer matching pairs in either group and the bootstrap is not used."""
+"""With fewer matching pairs in a group they are taken for rare events."""
 _POWER = 2.8
 """Standard errors: 1.96 for 5 % and 0.84 for a power of 0.8."""
 
@@ -38,8 +40,7 @@ def with_resampled_fmr(
     measured = {g.group: g.fmr for g in answers.groups if isinstance(g.fmr, Estimate)}
     resamples = {
         group: fmr_resamples(similarity[group], answers.threshold, replace(plan, seed=plan.seed + number))
-        for number, (group, fmr) in enumerate(measured.items())
-        if fmr.rate.count >= LEAST_MATCHES
+        for number, group in enumerate(measured)
     }
     told = [_told(d, resamples, plan) for d in answers.differences]
     corrected = holm({(d.a, d.b): d.p for d in told if d.error == "fmr"})
@@ -50,18 +51,30 @@ def with_resampled_fmr(
 
 
 def fmr_resamples(similarity: Floats, threshold: float, bootstrap: Bootstrap) -> Floats:
-    """FMR in each resample of images, float64 [resamples]; pairs of an image with itself are left out."""
+    """FMR as it might have come out, float64 [resamples]. similarity: [m, m], m >= 2."""
     m = len(similarity)
     one, other = np.nonzero(np.triu(np.nan_to_num(similarity, nan=-np.inf) >= threshold, 1))
-    rates = [
+    if len(one) < LEAST_MATCHES:
+        return _rare(one, other, m, bootstrap)
+    rates = [  # pairs of an image with itself are left out
         np.einsum("bk,bk->b", drawn[:, one], drawn[:, other]) / ((m * m - (drawn * drawn).sum(axis=1)) / 2)
         for drawn in person_weights(m, bootstrap)
     ]
     return np.concatenate(rates)
 
 
+def _rare(one: NDArray[np.intp], other: NDArray[np.intp], m: int, bootstrap: Bootstrap) -> Floats:
+    """The posterior of a Poisson rate of clusters, each of as many pairs as the clusters seen have on average."""
+    graph = coo_array((np.ones(len(one)), (one, other)), shape=(m, m))
+    apart, _ = connected_components(graph, directed=False)
+    clusters = len(np.union1d(one, other)) - (m - apart)
+    size = len(one) / clusters if clusters else 1.0
+    drawn = np.random.default_rng(bootstrap.seed).gamma(clusters + 1, size=bootstrap.resamples)
+    return np.asarray(drawn * size / (m * (m - 1) / 2), np.float64)
+
+
 def _told(difference: Difference, resamples: Mapping[str, Floats], plan: Bootstrap) -> Difference:
-    if difference.error != "fmr" or not {difference.a, difference.b} <= resamples.keys():
+    if difference.error != "fmr":
         return difference
     drawn = resamples[difference.a] - resamples[difference.b]
     tail = (1 - plan.level) / 2
