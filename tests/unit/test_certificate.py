@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
@@ -231,7 +234,7 @@ def test_all_that_decides_on_crops_is_in_the_policy(made: Certified) -> None:
     bound = bound_to(whole, loaded, 250)
     policy = quality_policy(whole.recognition, loaded.detector)
     assert bound.quality_policy_sha256 == sha256_of(policy)
-    assert {"gate", "shots", "tracking", "fusion", "calibration", "detection_threshold"} == set(policy)
+    assert {"quality", "gate", "shots", "tracking", "fusion", "calibration", "detection_threshold"} == set(policy)
     assert "detector.quality" in policy["calibration"]
     assert policy["calibration"]["detector.quality"], "its calibration is read off the module"
     signed = read_certificate(made.path)
@@ -277,6 +280,16 @@ def _edited(text: str, change: Callable[[dict[str, Any]], None]) -> bytes:
 def test_a_changed_certificate_is_none(made: Certified, change: Callable[[dict[str, Any]], None], words: str) -> None:
     with pytest.raises(CertificateError, match=words):
         parse(_edited(made.path.read_text(), change))
+
+
+def test_it_verifies_with_nothing_of_overt(made: Certified) -> None:
+    """As docs/certificates.md says it is signed."""
+    said = json.loads(made.path.read_text())
+    text = json.dumps(said["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    key = serialization.load_pem_public_key(said["signature"]["public_key"].encode())
+    assert isinstance(key, Ed25519PublicKey)
+    key.verify(base64.b64decode(said["signature"]["value"]), b"overt-certificate/1\n" + text.encode())
+    assert said["signature"]["public_key"] == (made.folder / "key.pub").read_text()
 
 
 def test_every_changed_byte_of_the_body_is_seen(made: Certified) -> None:

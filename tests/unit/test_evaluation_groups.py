@@ -241,6 +241,14 @@ def test_a_quality_that_knows_the_errors_gains_all_and_a_constant_one_nothing() 
         knows.area(0)
 
 
+def test_the_area_by_hand() -> None:
+    """A quarter of the comparisons is wrong until a quarter is rejected, none after."""
+    curve = error_reject(np.array([0.1, 0.5, 0.5, 0.9]), np.array([True, False, False, False]))
+    assert isinstance(curve, ErrorReject)
+    assert curve.area(0.4) == pytest.approx(0.25 * 0.25 / 0.4)
+    assert curve.area(0.1) == pytest.approx(0.25)
+
+
 def test_random_quality_gains_nothing_on_average() -> None:
     rng = np.random.default_rng(0)
     error = rng.random(2000) < 0.1

@@ -206,6 +206,15 @@ def test_intervals_at_a_target_carry_the_threshold_s_own_uncertainty() -> None:
     )
 
 
+def test_a_mate_at_the_threshold_is_found_in_every_resample() -> None:
+    found = listed(*((f"p{number}", 0.5, 0.1) for number in range(12)))
+    target = identification(found, unlisted(*[0.5] * 20), targets=[1.0], bootstrap=QUICK).targets[0]
+    assert target.tpir_interval is not None
+    assert target.threshold_interval is not None
+    assert (target.threshold_interval.low, target.threshold_interval.high) == (0.5, 0.5)
+    assert target.tpir_interval.low == pytest.approx(Rate(12, 12).clopper_pearson().low)
+
+
 def test_nobody_missed_is_no_certainty_at_a_target_either() -> None:
     found = listed(*((f"p{number}", 0.9, 0.1) for number in range(12)))
     target = identification(found, unlisted(*np.linspace(0, 0.5, 40)), targets=[0.1], bootstrap=QUICK).targets[0]
