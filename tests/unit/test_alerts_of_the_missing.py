@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from overt.cli import alerts
 from overt.messages import TOPIC_OF, Alert, Kind, Match
+from overt.output.alerts_jsonl import alert_to_dict
 from overt.ports import KeyGone, Record
 from overt.runtime.avro import AvroFormat, LocalRegistry
 from overt.runtime.codec import SealingCodec
@@ -17,6 +21,7 @@ from overt.runtime.keyring import Keyring
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import DAY_US, SealingVault
+from overt.runtime.world import memory_world
 from tests.support import embedded, runs
 from tests.support import messages as make
 from tests.support.messages import SCHEMAS
@@ -132,3 +137,16 @@ def test_the_keyring_of_the_missing_needs_the_deployment_key_too(tmp_path: Path)
     deployment = embedded.parsed(runs.deployment([runs.camera("c1", "a.mp4")], tmp_path))
     with pytest.raises(SettingsError, match="OVERT_DEPLOYMENT_KEY_FILE"):
         open_missing_keyring(deployment, Settings(missing_keyring_file=tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(("asked", "shown"), [((), ["a1", "a2"]), (("--kind", "missing"), ["a2"])])
+def test_tail_shows_the_kind_that_is_asked_for(tmp_path: Path, asked: tuple[str, ...], shown: list[str]) -> None:
+    content = runs.deployment([runs.camera("c1", "a.mp4")], tmp_path)
+    world, bus = memory_world(embedded.parsed(content))
+    for alert_id, kind in (("a1", Kind.WANTED), ("a2", Kind.MISSING)):
+        bus.sink().produce("alerts", key="d1", value=make.alert(alert_id=alert_id, kind=kind))
+    readable = dataclasses.replace(world, peek=lambda record: alert_to_dict(record.value))
+    file = runs.write(tmp_path / "d.yaml", content)
+    with mock.patch.object(alerts, "cluster_world", return_value=readable):
+        ended = runs.here("alerts", "tail", "-d", file, "--until-end", *asked, out=None, env=runs.environment())
+    assert [json.loads(line)["alert_id"] for line in ended.out.splitlines()] == shown

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from overt.governance.listing import Particulars, WatchlistError
 from overt.messages import Box
+from overt.watchlist import manifest
 from overt.watchlist.fields import COLUMNS, FIELDS, particulars_of
 from overt.watchlist.manifest import read_manifest
 from tests.support.manifests import csv_text, json_text
@@ -245,3 +246,9 @@ def test_a_field_that_holds_something_else_is_named(name: str, value: Any, said:
 def test_a_field_longer_than_the_csv_reader_takes_is_an_error_of_its_line() -> None:
     text = "subject_id,image,notes\ns-1,a.jpg,b\ns-2,b.jpg," + "x" * (csv.field_size_limit() + 1)
     assert problem("a.csv", text).startswith("a.csv:3: is not valid CSV")
+
+
+def test_more_lines_than_any_list_has_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "MOST_ROWS", 2)
+    assert "lists more than 2 images; split it" in problem("a.csv", "subject_id,image\n" + "s,a.jpg\n" * 3)
+    assert len(read_manifest("a.csv", b"subject_id,image\ns,a.jpg\ns,b.jpg\n")) == 2

@@ -11,13 +11,14 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from overt.governance.listing import WatchlistError
 from overt.watchlist.fields import COLUMNS
 
 LARGEST_BYTES = 200_000_000
-_MOST_ROWS = 2_000_000
+MOST_ROWS = 2_000_000
 _DELIMITERS = (",", ";", "\t")
 _DEMANDED = ("subject_id", "image")
 
@@ -35,7 +36,10 @@ class Row:
 
 def read_manifest(name: str, data: bytes) -> list[Row]:
     """The rows of a manifest; `name` is its file's, which ends in .csv or .json. Raises WatchlistError."""
-    rows = list(_of_json(name, data) if name.lower().endswith(".json") else _of_csv(name, data))
+    found = _of_json(name, data) if name.lower().endswith(".json") else _of_csv(name, data)
+    rows = list(islice(found, MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
+        raise WatchlistError([f"{name}: lists more than {MOST_ROWS} images; split it"])
     if not rows:
         raise WatchlistError([f"{name}: lists nobody; give each image a line"])
     return rows
