@@ -17,7 +17,8 @@ of 64       milliseconds of a look-up's share of a batch of 64, p50 and p99
 Random vectors lie in all directions alike, which is the hardest list there is. Real ones are templates in a file (.npz
 with `vectors` float32 [n, D] and `people` [n]), padded with synthetic impostors: the mean, plus a real person's
 deviation from it, plus a Gaussian deviation with the covariance of all (a smoothed bootstrap); the cosines of pairs of
-both are printed side by side.
+both are printed side by side. --images makes them from a folder of labelled images, as `overt evaluate` does, and keeps
+them in its cache.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from pathlib import Path
 
 import click
 from lookups.rows import Line, Task, lines
-from lookups.vectors import agreement, read
+from lookups.vectors import Real, agreement, from_images, read
+
+from overt.evaluation.cache import CacheError
+from overt.models.errors import ModelError
 
 _HEADER = (
     f"{'entries':>9} {'D':>4}  {'answer':<15} {'MB':>6} {'build s':>8}  {'recall':>14} {'lower':>7} {'real mates':>13}"
@@ -39,6 +43,7 @@ _EXAMPLES = """\b
 Examples:
   python benchmarks/gallery.py
   python benchmarks/gallery.py --sizes 1000,10000 --real lfw.npz
+  python benchmarks/gallery.py --images lfw/ --detector yunet-s --embedder mobilefacenet-192
   python benchmarks/gallery.py --sizes 1000000 --no-index          # the exact answer alone: minutes
   nice python benchmarks/gallery.py --sizes 1000000 --threads 8    # and the index: hours on one thread
 """
@@ -58,6 +63,9 @@ def _sizes(_context: click.Context, _parameter: click.Parameter, text: str) -> l
 @click.option("--sizes", default="1000,10000,100000", show_default=True, callback=_sizes, help="Entries.")
 @click.option("--dimension", default=512, show_default=True, help="Of random vectors.")
 @click.option("--real", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Real templates; see above.")
+@click.option("--images", type=click.Path(exists=True, path_type=Path), help="Labelled images to make them of.")
+@click.option("--detector", help="For --images.  [default: the default model]")
+@click.option("--embedder", help="For --images.  [default: the default model]")
 @click.option("--probes", default=5000, show_default=True, help="Degraded copies of a measurement.")
 @click.option("--threshold", default=0.45, show_default=True, help="The copies' lowest cosine to their entry.")
 @click.option("--links", default=16, show_default=True, help="HNSW: M.")
@@ -69,6 +77,9 @@ def main(
     sizes: list[int],
     dimension: int,
     real: Path | None,
+    images: Path | None,
+    detector: str | None,
+    embedder: str | None,
     probes: int,
     threshold: float,
     links: int,
@@ -77,11 +88,16 @@ def main(
     index: bool,
     seconds: float,
 ) -> None:
-    if real is not None:
-        _tell_agreement(real)
+    try:
+        people = read(real) if real else from_images(images, detector, embedder) if images else None
+    except (ValueError, KeyError, OSError, ModelError, CacheError) as error:
+        raise click.ClickException(str(error)) from None
+    if people is not None:
+        dimension = people.enrolled.shape[1]
+        _tell_agreement(people)
     click.echo(_HEADER)
     for entries in sizes:
-        task = Task(entries, dimension, real, probes, threshold, links, width, threads, index, seconds)
+        task = Task(entries, dimension, people, probes, threshold, links, width, threads, index, seconds)
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as process:
             for line in process.submit(lines, task).result():
@@ -92,19 +108,15 @@ def main(
 def _row(task: Task, line: Line) -> str:
     recall = f"{line.recall.found} of {line.recall.tried}" if line.recall else ""
     lower = f"{line.recall.lower:.4f}" if line.recall else ""
+    memory, build = f"{line.memory_mb:.0f}", f"{line.build_s:.1f}"
     single, batched = (f"{p50:.2f} / {p99:.2f}" for p50, p99 in (line.single_ms, line.batched_ms))
-    dimension = task.dimension if task.real is None else read(task.real).enrolled.shape[1]
     return (
-        f"{task.entries:>9} {dimension:>4}  {line.answer:<15} {line.memory_mb:>6.0f} {line.build_s:>8.1f}  {recall:>14}"
+        f"{task.entries:>9} {task.dimension:>4}  {line.answer:<15} {memory:>6} {build:>8}  {recall:>14}"
         f" {lower:>7} {line.mates:>13}  {single:>18}  {batched:>18}"
     )
 
 
-def _tell_agreement(path: Path) -> None:
-    try:
-        real = read(path)
-    except (ValueError, KeyError, OSError) as error:
-        raise click.ClickException(f"{path}: {error}") from None
+def _tell_agreement(real: Real) -> None:
     click.echo(f"{len(real.enrolled)} people, {len(real.probes)} further images; cosines of pairs of different people:")
     for quantile, of_real, synthetic in agreement(real):
         click.echo(f"  quantile {quantile:<7g} real {of_real:.3f}, synthetic {synthetic:.3f}")

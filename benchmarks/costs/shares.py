@@ -63,7 +63,7 @@ _FUNCTIONS: tuple[tuple[object, str, str], ...] = (
     (Locator, "look", LOOK_AROUND),
     (DetectorStage, "step", TRACK),
     (Aligner, "chip", ALIGN),
-    (choice, "quality", QUALITY),
+    (choice, "calibrated", QUALITY),
     (choice, "promise", QUALITY),
     (views, "thumbnail", VIEW),
     (EmbedderStage, "step", EMBED_AROUND),

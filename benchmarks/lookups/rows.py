@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookups.vectors import Real, Vectors, padded_batches, random_batches, read
+from lookups.vectors import Real, Vectors, padded_batches, random_batches
 from overt.matcher.exact import search_exactly
 from overt.matcher.hnsw import HnswIndex, library, search_indexed
 from overt.matcher.recall import Copies, Recall, measure, most_misses
@@ -37,7 +37,7 @@ class Task:
 
     entries: int
     dimension: int
-    real: Path | None
+    real: Real | None
     probes: int
     threshold: float
     links: int
@@ -63,7 +63,7 @@ class Line:
 
 def lines(task: Task) -> list[Line]:
     """Measures a list."""
-    real = read(task.real) if task.real else None
+    real = task.real
     before_mb, began_s = _resident_mb(), time.perf_counter()
     rows = _load(task, real)
     took_s, memory_mb = time.perf_counter() - began_s, _resident_mb() - before_mb

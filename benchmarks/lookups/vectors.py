@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from overt.evaluation.cache import open_cache
+from overt.evaluation.datasets import read_dataset
+from overt.evaluation.recipe import Choice, choose, open_extractor
+from overt.evaluation.templates import Maker, templates
+from overt.runtime.settings import load_settings
 
 Vectors = NDArray[np.float32]
 
@@ -35,9 +43,34 @@ def read(path: Path) -> Real:
     if vectors.ndim != 2 or not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise ValueError(f"{path}: unit vectors [n, D] are wanted")
     people = np.arange(len(vectors)) if path.suffix == ".npy" else loaded["people"]
+    return _split(vectors, people)
+
+
+def _split(vectors: Vectors, people: NDArray[np.generic]) -> Real:
+    """The first template of each person is enrolled; the others are probes."""
     _, first, person = np.unique(people, return_index=True, return_inverse=True)
     rest = np.setdiff1d(np.arange(len(vectors)), first)
     return Real(vectors[first], vectors[rest], person[rest].astype(np.intp))
+
+
+def from_images(folder: Path, detector: str | None, embedder: str | None) -> Real:
+    """Templates of labelled images, made as `overt evaluate` makes them and kept in its cache. Raises DatasetError,
+    ModelError, CacheError; ValueError where nobody has a usable image."""
+    settings = load_settings()
+    models = choose(settings, Choice(detector, embedder))
+    samples = read_dataset(folder).samples
+    maker = Maker(functools.cache(lambda: open_extractor(settings, models)), "central", models.recipe.min_face_px)
+    with open_cache(settings.cache / "evaluation", models.recipe) as cache:
+        made = templates(samples, maker, cache, _told)
+    kept = [(t.vector, sample.person) for t, sample in zip(made, samples, strict=True) if t.vector is not None]
+    if not kept:
+        raise ValueError(f"{folder}: no image gives a template")
+    return _split(np.stack([vector for vector, _ in kept]), np.array([person for _, person in kept]))
+
+
+def _told(done: int, total: int) -> None:
+    if done % 500 == 0:
+        print(f"templates: {done} of {total}", file=sys.stderr, flush=True)
 
 
 def random_batches(entries: int, dimension: int, seed: int = 1) -> Iterator[Vectors]:
