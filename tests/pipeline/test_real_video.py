@@ -136,12 +136,13 @@ def test_each_enrolled_person_is_alerted_on_once_and_as_themselves(studio: Studi
     assert run.total("overt_frames_read_total") == len(list(studio.later.iterdir()))
 
 
-@pytest.mark.parametrize("left_out", PLACES)
-def test_who_is_left_out_of_the_list_raises_nothing(studio: Studio, left_out: str) -> None:
-    entries = [entry for entry in studio.enrolled if entry.subject_id != left_out]
-    run = studio.run(studio.later, [*entries, *studio.strangers])
-    assert run.subjects == sorted(set(PLACES) - {left_out})
-    assert left_out not in {_place(alert, run.sightings) for alert in run.alerts}
+def test_who_is_left_out_of_the_list_raises_nothing(studio: Studio) -> None:
+    """Each of the three; with the default models, which take longer, one of them."""
+    for left_out in PLACES if studio.models == runs.FAST else ("middle",):
+        entries = [entry for entry in studio.enrolled if entry.subject_id != left_out]
+        run = studio.run(studio.later, [*entries, *studio.strangers])
+        assert run.subjects == sorted(set(PLACES) - {left_out})
+        assert left_out not in {_place(alert, run.sightings) for alert in run.alerts}
 
 
 def test_enrolled_strangers_raise_nothing(studio: Studio) -> None:
