@@ -49,7 +49,7 @@ def _searches(label: LabelResult) -> Table:
         for g in answers.groups
     )
     return Table(
-        f"By {label.label}: searches at threshold {answers.threshold:.3f}",
+        f"By {label.label}: searches at threshold {answers.threshold:.4f}",
         ("group", "people", "missed though listed (FNIR)", "alert though unlisted (FPIR)", "no template (FTA)"),
         rows,
         _unlabelled(label),
@@ -68,7 +68,7 @@ def _pairs(data: Data, label: LabelResult) -> Table:
         else "One image of each person, drawn."
     )
     return Table(
-        f"By {label.label}: pairs of different people of one group at threshold {answers.threshold:.3f}",
+        f"By {label.label}: pairs of different people of one group at threshold {answers.threshold:.4f}",
         ("group", "images", "match (FMR)", "no template (FTA)"),
         rows,
         (which, *_unlabelled(label)),
@@ -141,8 +141,8 @@ def _advice(label: LabelResult, wanted: Wanted) -> Table:
     if isinstance(label.pooled, OperatingPoint) and isinstance(label.advised, OperatingPoint):
         before, after = label.pooled, label.advised
         notes.append(
-            f"Everybody together: TPIR {rate_in_words(before.tpir)} at {before.threshold:.3f}, "
-            f"{rate_in_words(after.tpir)} at {after.threshold:.3f}, where the worst group has FPIR "
+            f"Everybody together: TPIR {rate_in_words(before.tpir)} at {before.threshold:.4f}, "
+            f"{rate_in_words(after.tpir)} at {after.threshold:.4f}, where the worst group has FPIR "
             f"{share(wanted.fpir)}."
         )
     return Table(
@@ -157,5 +157,5 @@ def _advised(target: str, advice: GroupThreshold | NotMeasurable) -> Iterator[tu
     if isinstance(advice, NotMeasurable):
         yield target, str(advice), "", ""
         return
-    claimed = value_in_words(advice.by_upper_bound)
-    yield target, value_in_words(advice.by_estimate), advice.worst, claimed
+    claimed = value_in_words(advice.by_upper_bound, 4)
+    yield target, value_in_words(advice.by_estimate, 4), advice.worst, claimed

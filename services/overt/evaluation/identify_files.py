@@ -53,12 +53,12 @@ def identify_files(
 def _plots(result: IdentifyResult) -> Iterator[Plot]:
     if not isinstance(result.det, NotMeasurable):
         marks = [
-            (f"{point.threshold:.3f} ({named.origin})", point.fpir.value, 1 - point.tpir.value)
+            (f"{point.threshold:.4f} ({named.origin})", point.fpir.value, 1 - point.tpir.value)
             for named, point in zip(result.named, result.identification.given, strict=True)
             if isinstance(point.fpir, Estimate) and isinstance(point.tpir, Estimate)
         ]
         yield plots.det(result.det, marks)
-    lines = {f"{named.threshold:.3f} ({named.origin})": named.threshold for named in result.named}
+    lines = {f"{named.threshold:.4f} ({named.origin})": named.threshold for named in result.named}
     found = result.searched
     series = {
         "listed people, with their own entry": found.mated.mate,

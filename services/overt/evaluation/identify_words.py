@@ -39,7 +39,7 @@ def _target_row(target: TargetPoint) -> tuple[str, ...]:
         return share(target.target), "", str(target.point), ""
     tpir = target.point.tpir
     if isinstance(tpir, NotMeasurable):
-        return share(target.target), f"{target.point.threshold:.3f}", str(tpir), ""
+        return share(target.target), f"{target.point.threshold:.4f}", str(tpir), ""
     interval = target.tpir_interval or tpir.interval
     found = f"{tpir.rate.count:,} of {tpir.rate.trials:,} searches, {tpir.people:,} people"
     return share(target.target), _threshold(target), f"{percent(tpir.value)} {between(interval)}", found
@@ -48,13 +48,13 @@ def _target_row(target: TargetPoint) -> tuple[str, ...]:
 def _threshold(target: TargetPoint) -> str:
     assert not isinstance(target.point, NotMeasurable)
     span = target.threshold_interval
-    return f"{target.point.threshold:.3f}" + (f" ({span.low:.3f} to {span.high:.3f})" if span else "")
+    return f"{target.point.threshold:.4f}" + (f" ({span.low:.4f} to {span.high:.4f})" if span else "")
 
 
 def _given(result: IdentifyResult) -> Iterator[Table]:
     if result.named:
         rows = tuple(
-            (f"{named.threshold:.3f}", named.origin, *_point(point))
+            (f"{named.threshold:.4f}", named.origin, *_point(point))
             for named, point in zip(result.named, result.identification.given, strict=True)
         )
         header = ("threshold", "from", "TPIR", "FPIR", "listed, taken for another")
@@ -69,7 +69,7 @@ def _claimed(result: IdentifyResult) -> Table:
     rows = tuple(
         (share(c.target), str(c.point), "", "")
         if isinstance(c.point, NotMeasurable)
-        else (share(c.target), f"{c.point.threshold:.3f}", rate_in_words(c.point.tpir), rate_in_words(c.point.fpir))
+        else (share(c.target), f"{c.point.threshold:.4f}", rate_in_words(c.point.tpir), rate_in_words(c.point.fpir))
         for c in result.claimed
     )
     header = ("FPIR at most", "threshold", "TPIR", "FPIR measured")
@@ -112,7 +112,7 @@ def _pairs(result: IdentifyResult) -> Table:
         else:
             fnmr = tar.point.fnmr
             words = str(fnmr) if isinstance(fnmr, NotMeasurable) else rate_in_words(fnmr.complement)
-            rows.append((f"{tar.target:.0e}", f"{tar.point.threshold:.3f}", words))
+            rows.append((f"{tar.target:.0e}", f"{tar.point.threshold:.4f}", words))
     compared = result.pairs
     note = (
         f"{len(compared.mated):,} pairs of one person and {len(compared.non_mated):,} of different people, all pairs "
@@ -131,7 +131,7 @@ def _growth(growth: tuple[Growth, ...]) -> Iterator[Table]:
     )
     yield Table(
         "FPIR against list size, by threshold",
-        ("people on the list", *(f"{line.threshold:.3f} ({line.origin})" for line in growth)),
+        ("people on the list", *(f"{line.threshold:.4f} ({line.origin})" for line in growth)),
         rows,
         (
             "Beyond the list of this evaluation there is only the law 1 - (1 - FMR)^N, which takes comparisons for "

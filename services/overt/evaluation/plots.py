@@ -140,7 +140,7 @@ def growth(lines: Sequence[Growth]) -> Plot:
             size = [s.subjects for s in there]
             spans = [s.interval or Interval(math.nan, math.nan) for s in there]
             low, high = [i.low for i in spans], [i.high for i in spans]
-            words = f"measured at {line.threshold:.3f} ({line.origin})"
+            words = f"measured at {line.threshold:.4f} ({line.origin})"
             axes.fill_between(size, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(size, [_positive(s.measured) for s in there], "o-", markersize=3, color=colour, label=words)
             law = [_positive(s.law) for s in line.sizes]
@@ -178,7 +178,7 @@ def groups(label: str, error: str, rates: Mapping[str, Estimate | Rate | NotMeas
         axes.set_ylim(-0.6, len(order) - 0.4)
         axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"{error} at threshold {threshold:.3f} (%)")
+        axes.set_xlabel(f"{error} at threshold {threshold:.4f} (%)")
 
     return Plot(
         f"groups-{re.sub('[^a-z0-9]+', '-', f'{label} {error}'.lower())}",
