@@ -159,6 +159,10 @@ class Source(Protocol):
         """Records behind the end for each assigned partition, as last heard; cheap, never blocks."""
         ...
 
+    def spare(self) -> bool:
+        """Whether it is in its group and has no partition, since there are more members than partitions; cheap."""
+        ...
+
     def close(self) -> None: ...
 
 

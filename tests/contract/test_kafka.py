@@ -247,3 +247,26 @@ def test_trouble_is_logged_once_for_each_kind(caplog: pytest.LogCaptureFixture) 
     ]
     assert trouble.because() == " (1/1 brokers are down)"
     assert Trouble("other").because() == ""
+
+
+def test_a_member_for_whom_no_partition_is_left_is_a_spare_and_takes_over(mock: MockBackend) -> None:
+    """So a service with more replicas than partitions is ready on all of them."""
+    topic, group = mock.topic(), unique("group")
+    members = [(KafkaSource(mock.settings, group), Listener()) for _ in range(PARTITIONS + 1)]
+    for source, listener in members:
+        source.subscribe([topic], listener)
+
+    def spares() -> list[KafkaSource]:
+        for source, _ in members:
+            source.poll(10, 0.02)
+        return [source for source, _ in members if source.spare()]
+
+    until("a spare", lambda: len(spares()) == 1)
+    [spare] = spares()
+    busy = next(source for source, listener in members if listener.owned)
+    members = [(source, listener) for source, listener in members if source is not busy]
+    busy.close()
+    until("nobody spare", lambda: not spares() and all(listener.owned for _, listener in members))
+    for source, _ in members:
+        source.close()
+    assert not spare.spare()

@@ -219,6 +219,10 @@ class MemorySource:
         with self._bus._lock:
             return {(t, n): self._bus._topics[t][n].end - at for (t, n), at in self._position.items()}
 
+    def spare(self) -> bool:
+        """Never: in one process each group has one member."""
+        return False
+
     def close(self) -> None:
         with self._bus._lock:
             group = self._bus._group(self._name)

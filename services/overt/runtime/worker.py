@@ -198,8 +198,9 @@ class Worker:
         self._weigh(records, rejects)
 
     def ready(self) -> bool:
-        """Whether the service is in its group, sees its world and knows its watchlist."""
-        return self._joined and not self._failures and (self._companion is None or self._companion.ready())
+        """Whether the service is in its group (a spare member, too), sees its world and knows its watchlist."""
+        joined = self._joined or self._source.spare()
+        return joined and not self._failures and (self._companion is None or self._companion.ready())
 
     # Its steps
 

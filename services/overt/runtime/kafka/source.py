@@ -24,6 +24,7 @@ _REFUSED_BY_CLUSTER = frozenset(
         KafkaError.INCONSISTENT_GROUP_PROTOCOL,
     }
 )
+_SPARE_S = 4.0
 _CLOSE_S = 3.0
 
 
@@ -60,6 +61,8 @@ class KafkaSource:
         self._owed = OwedCommits()
         self._calls = BoundedCalls(f"commits of {group}")
         self._lag: Mapping[TopicPartition, int] = {}
+        self._without_since_s: float | None = None
+        """Since when it is a member without a partition."""
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         """Joins the group. Nothing is known to work until the first `poll`s. Raises KafkaConfigError."""
@@ -94,6 +97,10 @@ class KafkaSource:
         self._tell()
         handed = self._hand_out(most)
         self._note_lag(consumer)
+        if self._owned or not consumer.memberid():
+            self._without_since_s = None
+        elif self._without_since_s is None:
+            self._without_since_s = time.monotonic()
         return handed
 
     def commit(self, records: Sequence[Record]) -> None:
@@ -131,6 +138,10 @@ class KafkaSource:
     def lag(self) -> Mapping[TopicPartition, int]:
         """See `overt.ports.Source`. As heard at the last `poll`; a partition that gave no record yet is left out."""
         return self._lag
+
+    def spare(self) -> bool:
+        """See `overt.ports.Source`. librdkafka tells nobody of an empty assignment, so it is one after some seconds."""
+        return self._without_since_s is not None and time.monotonic() - self._without_since_s > _SPARE_S
 
     def close(self) -> None:
         """Leaves the group, so that others take over at once. Takes 3 s at most."""
