@@ -155,6 +155,17 @@ def test_a_finished_journal_leaves_no_file_and_no_key(
     ]
 
 
+def test_a_build_that_came_to_nothing_leaves_nothing(
+    journal: Callable[..., BuildJournal], tmp_path: Path, keyring: Keyring
+) -> None:
+    """Its source could not be read: there is nothing to go on with."""
+    before = len(keyring)
+    with pytest.raises(ValueError, match="no such folder"), journal():
+        raise ValueError("no such folder")
+    assert not (tmp_path / "list.unfinished").exists()
+    assert len(keyring) == before
+
+
 def test_an_abandoned_journal_can_be_opened_for_a_day_and_no_longer(journal: Callable[..., BuildJournal]) -> None:
     with journal() as first:
         shown(first)

@@ -39,7 +39,8 @@ class JournalTaken(RuntimeError):
 
 
 class BuildJournal:
-    """Use it in a `with` block; `finished` removes it. Raises OSError, Unavailable (of the keyring), JournalTaken."""
+    """Use it in a `with` block; `finished` removes it, and so does the block's end while it is empty. Raises OSError,
+    Unavailable (of the keyring), JournalTaken."""
 
     def __init__(self, path: Path, keyring: Keyring, clock: Clock) -> None:
         self.path = path
@@ -69,9 +70,9 @@ class BuildJournal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._owner and not self._known:
+            self.finished()
+        os.close(self._file)
 
     def __len__(self) -> int:
         """Images that are known."""
@@ -95,6 +96,7 @@ class BuildJournal:
         self._known.clear()
         self.path.unlink(missing_ok=True)
         self._keyring.destroy(self._owner)
+        self._owner = ""
 
     def _begin(self) -> None:
         """A new journal under a new key; what was there cannot be opened, or was none."""
