@@ -24,7 +24,6 @@ class Labels:
 
     by: str
     """`image` or `person`."""
-    names: tuple[str, ...]
     values: Mapping[str, Mapping[str, str]]
 
     def of(self, sample: Sample) -> Mapping[str, str]:
@@ -48,7 +47,7 @@ def read_labels(path: Path) -> Labels:
         values[name] = row
     if not values:
         raise DatasetError(f"{path}: no label; a header and a line for each image or person are expected")
-    return Labels(by, tuple(next(iter(values.values()))), values)
+    return Labels(by, values)
 
 
 def group_column(data: Dataset, labels: Labels | None, by: str) -> list[str]:

@@ -22,7 +22,6 @@ class Pairs:
     mated: NDArray[np.float64]
     non_mated: NDArray[np.float64]
     images: int
-    people: int
 
 
 def pairs(made: Sequence[Template], people: Sequence[str], seed: int = 0) -> Pairs:
@@ -32,7 +31,7 @@ def pairs(made: Sequence[Template], people: Sequence[str], seed: int = 0) -> Pai
         usable = sorted(np.random.default_rng(seed).choice(usable, MOST_IMAGES, replace=False).tolist())
     if len(usable) < 2:
         nothing = np.zeros(0, np.float64)
-        return Pairs(nothing, nothing, len(usable), len(usable))
+        return Pairs(nothing, nothing, len(usable))
     vectors = np.stack([v for i in usable if (v := made[i].vector) is not None])
     _, who = np.unique(np.array([people[i] for i in usable]), return_inverse=True)
     mated, non_mated = [], []
@@ -43,4 +42,4 @@ def pairs(made: Sequence[Template], people: Sequence[str], seed: int = 0) -> Pai
         same = who[rows, None] == who[None, :]
         mated.append(scores[once & same])
         non_mated.append(scores[once & ~same])
-    return Pairs(np.concatenate(mated), np.concatenate(non_mated), len(usable), int(who.max()) + 1)
+    return Pairs(np.concatenate(mated), np.concatenate(non_mated), len(usable))
