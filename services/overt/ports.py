@@ -68,8 +68,8 @@ class Reason(StrEnum):
 
 
 HARMLESS = frozenset({Reason.KEY_GONE, Reason.ENTRY_REMOVED})
-"""Rejects that an outage or a change of the watchlist explains. They are counted but do not count towards the limit that
-pauses a partition."""
+"""Rejects that an outage or a change of the watchlist explains. They are counted but do not count towards the limit
+that pauses a partition."""
 
 
 @dataclass(frozen=True, slots=True)

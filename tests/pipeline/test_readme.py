@@ -103,7 +103,8 @@ def _overt_command(line: str) -> list[str] | None:
 
 
 def _in_code(text: str) -> Iterator[str]:
-    """What messages and help texts name: `overt WORDS` with no place left open."""
+    """What messages and help texts name: `overt WORDS` with no place left open; a line that goes on is one."""
+    text = re.sub(r"\s*\\\\\n\s+", " ", text)
     yield from (found for found in re.findall(r"`(overt [a-z][^`\n]*)`", text) if "{" not in found and '"' not in found)
     yield from re.findall(r"^ +((?:[A-Z_]+=\S+ )?overt (?!serve \{)[a-z]+ .*?)(?:   .*)?$", text, re.MULTILINE)
 

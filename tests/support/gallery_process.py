@@ -18,7 +18,7 @@ from tests.support.messages import SPACE
 def main(kind: str, entries: int, dimension: int) -> None:
     """Holds `entries` of them; then removes those named on a line, replaces the last one named, and waits."""
     received = np.zeros((entries + 1, dimension), np.float32)
-    _read_into(memoryview(received).cast("B"))
+    _read_into(memoryview(received.data).cast("B"))
     gallery = LiveGallery(SPACE, dimension)
     gallery.apply([_entry(number, received[number]) for number in range(entries)])
     if kind == Kind.HNSW:

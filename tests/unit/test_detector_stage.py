@@ -22,8 +22,8 @@ from overt.messages import AcquisitionFailure, Box, Face, Frame, Pass, Sightings
 from overt.picture import Picture
 from overt.ports import Reason, Reject
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schemas
-from overt.runtime.state_codec import StateCodec
 from overt.runtime.resources import schemas_dir
+from overt.runtime.state_codec import StateCodec
 from tests.support.painted import LOW, POINTS, Painted, PaintedDetector, frame, paint
 
 FPS = 10

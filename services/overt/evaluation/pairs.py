@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ _ROWS_AT_ONCE = 1024
 class Pairs:
     """Similarities of pairs: of one person, and of different people. Images without a template are in no pair."""
 
-    mated: NDArray[np.float64]
-    non_mated: NDArray[np.float64]
+    mated: NDArray[np.float64] = field(repr=False)
+    non_mated: NDArray[np.float64] = field(repr=False)
     images: int
 
 

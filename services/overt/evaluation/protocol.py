@@ -9,7 +9,7 @@ where they fall and stay in the denominators.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -57,12 +57,12 @@ class Split:
     """One drawing. All are numbers of samples."""
 
     number: int
-    enrolled: tuple[Numbers, ...]
+    enrolled: tuple[Numbers, ...] = field(repr=False)
     """[m] for each listed person."""
-    mated: Numbers
-    mate: Numbers
+    mated: Numbers = field(repr=False)
+    mate: Numbers = field(repr=False)
     """For each mated search: the number of its person in `enrolled`."""
-    non_mated: Numbers
+    non_mated: Numbers = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,17 @@ class Searched:
 
     mated: MatedSearches
     non_mated: NonMatedSearches
-    mated_sample: Numbers
+    mated_sample: Numbers = field(repr=False)
     """For each mated search, the number of its sample."""
-    non_mated_sample: Numbers
+    non_mated_sample: Numbers = field(repr=False)
     list_size: int
-    enrolments_failed: NDArray[np.bool_]
+    enrolments_failed: NDArray[np.bool_] = field(repr=False)
     """For each image that should be enrolled."""
-    enrolments_person: NDArray[np.str_]
-    subjects_failed: NDArray[np.bool_]
+    enrolments_person: NDArray[np.str_] = field(repr=False)
+    subjects_failed: NDArray[np.bool_] = field(repr=False)
     """For each person who should be listed, whether no image could be enrolled."""
-    subjects_person: NDArray[np.str_]
-    impostor_histogram: Numbers
+    subjects_person: NDArray[np.str_] = field(repr=False)
+    impostor_histogram: Numbers = field(repr=False)
     """Similarities of non-mated searches with every subject, in `SCORE_BINS` bins over -1..1."""
 
 

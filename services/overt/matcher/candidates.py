@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -26,7 +26,7 @@ class Hits:
 
     probe: RowNumbers
     row: RowNumbers
-    similarity: Vector
+    similarity: Vector = field(repr=False)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
