@@ -213,11 +213,11 @@ def own_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 OWN_PEOPLE: dict[str, Sequence[str]] = {"s-1": ("obama", "obama3"), "s-2": ("collins",)}
 
 
-def test_own_material_with_a_subfolder_for_each_subject(demo: Demo, own_video: Path, tmp_path: Path) -> None:
+def test_own_material_with_a_subfolder_for_each_subject(cache: Path, own_video: Path, tmp_path: Path) -> None:
     """Until its first alert."""
     people = walks.watchlist(tmp_path / "people", OWN_PEOPLE)
     argv = overt("demo", "--video", own_video, "--watchlist", people, "--out", tmp_path / "out")
-    with Child(argv, log_path=tmp_path / "log", env=runs.environment(cache=demo.cache)) as own:
+    with Child(argv, log_path=tmp_path / "log", env=runs.environment(cache=cache)) as own:
         own.spawn()
         own.wait_until(lambda: "possible match" in own.log_text(), 120, what="at its first alert")
         own.terminate(60)
@@ -226,9 +226,9 @@ def test_own_material_with_a_subfolder_for_each_subject(demo: Demo, own_video: P
     assert json.loads(alert)["subject_id"] == "s-1"
 
 
-def test_own_material_with_a_prefix_for_each_subject(demo: Demo, own_video: Path, tmp_path: Path) -> None:
+def test_own_material_with_a_prefix_for_each_subject(cache: Path, own_video: Path, tmp_path: Path) -> None:
     people = walks.watchlist(tmp_path / "people", OWN_PEOPLE, prefixes=True)
-    env = runs.environment(cache=demo.cache)
+    env = runs.environment(cache=cache)
     ended = runs.start("demo", "--video", own_video, "--watchlist", people, out=tmp_path / "out", env=env)
     assert ended.code == 0, ended.err
     assert ended.subjects == ["s-1"]

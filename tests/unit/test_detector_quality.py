@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from overt.detector.quality import Gate, Quality, failure, pose_of, promise, quality
+from overt.detector.calibration import RISING, read_calibration, shipped_calibration
+from overt.detector.quality import Gate, Quality, calibrated, failure, pose_of, promise, quality
 from overt.messages import AcquisitionFailure
 from overt.picture import Bgr
 
+CALIBRATION = shipped_calibration()
 FRONTAL = np.array([[30.0, 40], [70, 40], [50, 60], [35, 80], [65, 80]])
 
 
@@ -78,9 +80,9 @@ def test_pose_says_yaw_the_same_to_both_sides_and_profiles_are_useless() -> None
     assert left is not None
     assert right is not None
     assert left.yaw == pytest.approx(right.yaw) == pytest.approx(0.4)
-    values = [promise(turned(x), 0.9) for x in (0, 0.3, 0.6, 0.9)]
+    values = [promise(turned(x), 0.9, CALIBRATION) for x in (0, 0.3, 0.6, 0.9)]
     assert values == sorted(values, reverse=True)
-    assert values[-1] == pytest.approx(0)
+    assert values[-1] < 0.1
 
 
 @given(st.floats(-70, 70))
@@ -95,16 +97,16 @@ def test_roll_is_measured_and_changes_neither_yaw_nor_pitch(degrees: float) -> N
 
 
 def test_fewer_pixels_between_the_eyes_promise_less() -> None:
-    values = [promise(FRONTAL * scale, 1.0) for scale in (0.1, 0.2, 0.4, 0.8)]
+    values = [promise(FRONTAL * scale, 1.0, CALIBRATION) for scale in (0.1, 0.2, 0.4, 0.8)]
     assert values == sorted(values)
-    assert values[0] == 0
-    assert values[-1] == 1
+    assert values[0] < 0.4
+    assert values[-1] == pytest.approx(1)
 
 
 @given(arrays.arrays(np.float32, (5, 2), elements=st.floats(width=32)))
 def test_any_landmarks_have_a_promise_between_0_and_1(points: NDArray[np.float32]) -> None:
     with np.errstate(all="ignore"):
-        assert 0 <= promise(points, 0.5) <= 1
+        assert 0 <= promise(points, 0.5, CALIBRATION) <= 1
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,52 @@ def test_failure_to_acquire_says_the_plainest_reason(
     largest_px: float, seen_us: int, reason: AcquisitionFailure
 ) -> None:
     assert failure(largest_px, seen_us, Gate(min_face_px=32)) == reason
+
+
+def textured(side: int) -> Bgr:
+    return np.asarray(cv2.resize(face(), (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@given(st.floats(0.3, 6), st.floats(0.3, 6))
+def test_quality_falls_with_blur(one: float, other: float) -> None:
+    less, more = sorted((one, other))
+    values = [
+        calibrated(np.asarray(cv2.GaussianBlur(face(), (0, 0), sigma), np.uint8), FRONTAL, 0.9, CALIBRATION)
+        for sigma in (less, more)
+    ]
+    assert values[0] >= values[1] - 1e-6
+
+
+@given(st.integers(12, 112), st.integers(12, 112))
+def test_quality_falls_with_reduction(one: int, other: int) -> None:
+    """A face with fewer pixels, brought to the chip's size again, is worth no more."""
+    values = []
+    for side in sorted((one, other)):
+        chip = np.asarray(cv2.resize(textured(side), (112, 112), interpolation=cv2.INTER_LINEAR), np.uint8)
+        values.append(calibrated(chip, FRONTAL * side / 112, 0.9, CALIBRATION))
+    assert values[0] <= values[1] + 0.02  # resampling moves sharpness a little either way
+
+
+@given(st.fixed_dictionaries({name: st.floats(-10, 100) for name in RISING}), st.sampled_from(sorted(RISING)))
+def test_a_calibration_never_rewards_a_shortcoming(found: dict[str, float], name: str) -> None:
+    better = found | {name: found[name] + (5 if RISING[name] else -5)}
+    assert 0 <= CALIBRATION.quality(found) <= CALIBRATION.quality(better) <= 1
+
+
+def test_what_is_no_number_is_the_worst_there_is() -> None:
+    assert CALIBRATION.quality({"sharpness": np.nan}) == CALIBRATION.quality({"sharpness": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "expected best"),
+        ({"best": 1, "penalties": {"beauty": [[0, 1], [1, 0]]}}, "penalties.beauty: expected one of"),
+        ({"best": 1, "penalties": {"sharpness": [[0, 1]]}}, "penalties.sharpness: expected two points"),
+        ({"best": 1, "penalties": {"sharpness": [[0, 0], [1, 1]]}}, "falling penalties"),
+        ({"best": 1, "penalties": {"sharpness": [0, 1]}}, "a list of"),
+    ],
+)
+def test_a_calibration_that_is_wrong_says_where(content: object, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_calibration(content, "mine.yaml")

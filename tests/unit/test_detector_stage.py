@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from overt.detector.align import Aligner
 from overt.detector.bestshot import ShotPolicy
+from overt.detector.calibration import shipped_calibration
 from overt.detector.locate import Locator
 from overt.detector.quality import Gate
 from overt.detector.stage import DetectorStage, Output
@@ -34,6 +35,7 @@ def stage(*, observe: bool = False, context: bool = False, budget: int = 4) -> D
     return DetectorStage(
         Locator(PaintedDetector(), min_face_px=32),
         ALIGNER,
+        calibration=shipped_calibration(),
         gate=Gate(min_face_px=32),
         shots=ShotPolicy(budget=budget),
         observe=observe,

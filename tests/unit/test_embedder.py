@@ -33,6 +33,7 @@ def card(*, mirror: bool) -> EmbedderCard:
             "mirror": mirror,
             "dimension": DIMENSION,
             "space_id": "tiny/1",
+            "shared": None,
             "input": real.input.model_copy(update={"chip_px": SIDE}),
             "alignment": real.alignment.model_copy(update={"chip_px": SIDE}),
         }

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from overt.matcher.exact import BadEntry, ExactGallery, check_unit
+from overt.matcher.exact import ExactGallery
+from overt.matcher.rows import BadEntry, check_unit
 from overt.matcher.stage import CategoryRule, MatcherStage
 from overt.messages import Embedding, Kind, Match, Vector, WatchlistEntry
 from overt.ports import Candidate, Gallery, Reason, Reject

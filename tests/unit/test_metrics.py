@@ -15,7 +15,20 @@ from overt.ports import Reason
 from overt.runtime.metrics import Metrics
 from tests.support import messages as make
 
-LABELS = {"camera", "service", "reason", "category", "kind", "topic", "partition", "role", "model", "sha256", "space"}
+LABELS = {
+    "camera",
+    "service",
+    "reason",
+    "category",
+    "kind",
+    "topic",
+    "partition",
+    "role",
+    "model",
+    "sha256",
+    "space",
+    "bound",
+}
 """Each from a set that the deployment file, a model's card or the code closes: never a subject, track or entry."""
 
 

@@ -36,7 +36,9 @@ class Site:
 
 
 def track(name: str, frame_seq: int = 1) -> FusedTrack:
-    return FusedTrack(name, 3, frame_seq, 0, 1_000_000 * frame_seq, 2, 1.5, make.unit(sum(name.encode()) + frame_seq))
+    return FusedTrack(
+        name, 3, frame_seq, 0, 1_000_000 * frame_seq, 2, 1.5, 1.4, 1.3, make.unit(sum(name.encode()) + frame_seq)
+    )
 
 
 def said(state: EmbedderState) -> list[tuple[object, ...]]:

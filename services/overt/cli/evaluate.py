@@ -11,6 +11,7 @@ _COMMANDS = {
     "groups": ("overt.cli.evaluate_groups", "Errors by group, and the threshold of the worst group."),
     "labels": ("overt.cli.evaluate_groups", "Labels of known data sets as the CSV that `groups` reads."),
     "certificate": ("overt.cli.evaluate_certificate", "What was measured, signed for a deployment."),
+    "quality": ("overt.cli.evaluate_quality", "What a face's quality tells, and its calibration."),
     "video": ("overt.cli.evaluate_video", "The whole pipeline on walk-pasts of labelled people."),
 }
 

@@ -9,8 +9,9 @@ import numpy as np
 from overt.detector import bestshot, views
 from overt.detector.align import Aligner
 from overt.detector.bestshot import ShotPolicy
+from overt.detector.calibration import Calibration
 from overt.detector.locate import Locator, Look
-from overt.detector.quality import Gate, promise, quality
+from overt.detector.quality import Gate, calibrated, promise
 from overt.detector.scene import Scene
 from overt.detector.state import Track
 from overt.messages import Face
@@ -23,10 +24,18 @@ class Chooser:
     """Looks, measures and cuts; cheap checks first. Blocks for one small pass of the network where it looks."""
 
     def __init__(
-        self, locator: Locator, aligner: Aligner, *, gate: Gate, policy: ShotPolicy, with_context: bool
+        self,
+        locator: Locator,
+        aligner: Aligner,
+        *,
+        calibration: Calibration,
+        gate: Gate,
+        policy: ShotPolicy,
+        with_context: bool,
     ) -> None:
         self._locator = locator
         self._aligner = aligner
+        self._calibration = calibration
         self._gate = gate
         self._policy = policy
         self._with_context = with_context
@@ -35,7 +44,7 @@ class Chooser:
         """The detection's track as it is afterwards, and the face when one is to be sent."""
         track = scene.tracks[scene.owners[detection]]
         xyxy, clock_us, policy = scene.found.xyxy[detection], scene.clock_us, self._policy
-        promised = promise(scene.found.landmarks[detection], float(scene.found.scores[detection]))
+        promised = promise(scene.found.landmarks[detection], float(scene.found.scores[detection]), self._calibration)
         if float((xyxy[2:] - xyxy[:2]).min()) < self._gate.min_face_px or promised < self._gate.min_promise:
             return track, None
         leaving = _leaving(track, scene)
@@ -43,7 +52,7 @@ class Chooser:
             return track, None
         look = self._locator.look(scene.bgr, xyxy)
         chip = None if look is None else self._aligner.chip(scene.bgr, look.landmarks)
-        value = 0.0 if look is None or chip is None else quality(chip, look.landmarks, look.score).value
+        value = 0.0 if look is None or chip is None else calibrated(chip, look.landmarks, look.score, self._calibration)
         wanted = bestshot.send(track.shots, value, clock_us=clock_us, leaving=leaving, policy=policy)
         if look is None or chip is None or value < self._gate.min_quality or not wanted:
             return replace(track, shots=bestshot.looked(track.shots, promised, clock_us=clock_us)), None

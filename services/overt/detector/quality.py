@@ -1,11 +1,10 @@
 """How good a face is for comparing, 0 to 1, from components after ISO/IEC 29794-5 (face image quality).
 
 Two stages, so that most faces cost nothing: a *promise* from what the detector says (size, pose, score) and the
-*quality* of an aligned chip (sharpness, exposure, contrast besides). Each component is 0 to 1 and the whole is the
-least of them: a face is as good as what is worst about it. On 1,500 probes of LFW, reduced, blurred or darkened at
-random, that ranks the similarity of a person's two images better (Spearman 0.61 with MobileFaceNet-192, 0.52 with
-dlib's ResNet-v1) than product or geometric mean (0.59, 0.50). Below 0.2 one in three of them matches at FMR 1e-3, above
-0.8 98 and 93 %. The ranges below are read off the same table; the evaluator calibrates them.
+*quality* of an aligned chip (sharpness and contrast besides). What each component costs is data that
+`overt evaluate quality` has measured (`overt.detector.calibration`).
+
+`Quality` says the same components each on a scale of its own, for whoever tells a person what is wrong with an image.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from overt.detector.calibration import Calibration
 from overt.messages import AcquisitionFailure
 from overt.picture import Bgr
 
@@ -95,21 +95,33 @@ def pose_of(landmarks: NDArray[np.floating]) -> Pose | None:
     )
 
 
-def promise(landmarks: NDArray[np.floating], score: float) -> float:
-    """What the quality will be if the chip is sharp and well exposed. 0 where the landmarks are no face."""
+def promise(landmarks: NDArray[np.floating], score: float, calibration: Calibration) -> float:
+    """What the quality will be if the chip is sharp and well lit. 0 where the landmarks are no face."""
     pose = pose_of(landmarks)
-    return min(_size(pose), _frontal(pose), score) if pose else 0.0
+    return calibration.quality(_posed(pose, score)) if pose else 0.0
+
+
+def calibrated(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float, calibration: Calibration) -> float:
+    """The quality of an aligned chip, uint8 [S, S, 3]; `landmarks` [5, 2] are those in the image it was cut from."""
+    found = components(chip_bgr, landmarks, score)
+    return calibration.quality(found) if found else 0.0
+
+
+def components(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float) -> dict[str, float] | None:
+    """All that is measured, by the names of `overt.detector.calibration.RISING`; None where the landmarks are no face.
+    `score` is the detector's, of the second look."""
+    pose = pose_of(landmarks)
+    if pose is None:
+        return None
+    grey, contrast = _inner(chip_bgr)
+    return _posed(pose, score) | {"sharpness": _edges(grey) / max(contrast, _CONTRAST[1]), "contrast": contrast}
 
 
 def quality(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float) -> Quality:
-    """The quality of an aligned chip, uint8 [S, S, 3]; `landmarks` [5, 2] are those in the image it was cut from."""
-    side = chip_bgr.shape[0]
-    inner = chip_bgr[side // 5 : side - side // 10, side // 5 : side - side // 5]  # brows to chin, without hair
-    small = cv2.resize(inner, (_INNER_PX, _INNER_PX), interpolation=cv2.INTER_AREA)
-    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+    """The components of an aligned chip, uint8 [S, S, 3], each on its own scale; `landmarks` [5, 2] are those in the
+    image it was cut from."""
+    grey, contrast = _inner(chip_bgr)
     pose = pose_of(landmarks)
-    _, deviation = cv2.meanStdDev(grey)
-    contrast = float(deviation[0, 0])
     # By the standard's limits: black up to 25, white from 247. There detail is lost, whatever tone a skin has.
     lost = (np.count_nonzero(grey <= 25) + np.count_nonzero(grey >= 247)) / grey.size
     return Quality(
@@ -127,6 +139,20 @@ def failure(largest_px: float, seen_us: int, gate: Gate) -> AcquisitionFailure:
     if largest_px < gate.min_face_px:
         return AcquisitionFailure.TOO_SMALL
     return AcquisitionFailure.TOO_BRIEF if seen_us < _BRIEF_US else AcquisitionFailure.TOO_POOR
+
+
+def _posed(pose: Pose, score: float) -> dict[str, float]:
+    return {"eye_distance_px": pose.eye_distance_px, "yaw": pose.yaw, "score": score}
+
+
+def _inner(chip_bgr: Bgr) -> tuple[NDArray[np.uint8], float]:
+    """Brows to chin, without hair, in grey on a side of its own; and its standard deviation in grey levels."""
+    side = chip_bgr.shape[0]
+    inner = chip_bgr[side // 5 : side - side // 10, side // 5 : side - side // 5]
+    small = cv2.resize(inner, (_INNER_PX, _INNER_PX), interpolation=cv2.INTER_AREA)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+    _, deviation = cv2.meanStdDev(grey)
+    return grey, float(deviation[0, 0])
 
 
 def _size(pose: Pose) -> float:

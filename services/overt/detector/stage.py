@@ -9,6 +9,7 @@ import numpy as np
 
 from overt.detector.align import Aligner
 from overt.detector.bestshot import ShotPolicy
+from overt.detector.calibration import Calibration
 from overt.detector.choice import Chooser
 from overt.detector.locate import Locator
 from overt.detector.quality import Gate, failure
@@ -36,6 +37,7 @@ class DetectorStage:
         locator: Locator,
         aligner: Aligner,
         *,
+        calibration: Calibration,
         gate: Gate | None = None,
         tracking: Tracking | None = None,
         shots: ShotPolicy | None = None,
@@ -47,7 +49,14 @@ class DetectorStage:
         self._gate = gate or Gate()
         self._tracking = tracking or Tracking()
         self._observe = observe
-        self._chooser = Chooser(locator, aligner, gate=self._gate, policy=shots or ShotPolicy(), with_context=context)
+        self._chooser = Chooser(
+            locator,
+            aligner,
+            calibration=calibration,
+            gate=self._gate,
+            policy=shots or ShotPolicy(),
+            with_context=context,
+        )
 
     def fresh(self, key: str, /) -> DetectorState:
         """No track is open."""

@@ -1,15 +1,20 @@
-"""Fusion over a track: the probe for a face is made from all faces of its track so far."""
+"""Fusion over a track: the probe for a face is made from all faces of its track so far.
+
+Refused on purpose: fusing over more than one track. Nobody is recognised again as a stranger.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overt.embedder.state import EmbedderState, FusedTrack
 from overt.messages import Face, Vector
 
-_LEAST_LENGTH = 1e-3  # of a sum: below it the faces contradict each other and the last one stands alone
+_LEAST_LENGTH = 1e-3  # of a sum by its weight: below it the faces contradict each other and the last stands alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,8 @@ class Memory:
 
 
 def weight(quality: float) -> float:
-    """What a face counts in the sum."""
-    return max(quality, 0.01)
+    """What a face counts in the sums."""
+    return max(quality, 0.01) ** 2
 
 
 def open_tracks(state: EmbedderState, face: Face, memory: Memory) -> EmbedderState:
@@ -41,17 +46,32 @@ def open_tracks(state: EmbedderState, face: Face, memory: Memory) -> EmbedderSta
     return EmbedderState(kept)
 
 
-def fused(track: FusedTrack | None, face: Face, vector: Vector) -> FusedTrack:
-    """The track with one more face: unit vectors are summed by weight. `vector` is float32 [D], finite, L2 norm 1.
+def fused(track: FusedTrack | None, face: Face, vector: Vector, shared: Vector | None = None) -> FusedTrack:
+    """The track with one more face. `vector` is float32 [D], finite, L2 norm 1; `shared` what all faces of the space
+    have in common, float32 [D], L2 norm 1, None where that is nothing.
 
-    The order of faces makes no difference but for rounding.
+    A vector is a shared part and a part of its own. The own parts are summed by weight, and the probe gets the sum's
+    direction at the weighted mean of the own parts' lengths: a mean of whole vectors would let go of what tells
+    people apart and draw nearer to everybody, so that strangers' similarities rise past thresholds measured on single
+    faces. The order of faces makes no difference but for rounding.
     """
-    total, faces = vector.astype(np.float64) * weight(face.quality), 1
+    common = np.zeros(len(vector)) if shared is None else shared.astype(np.float64)
+    counts = weight(face.quality)
+    part = _own(vector, common)
+    total, weights, lengths, faces = part * counts, counts, float(np.linalg.norm(part)) * counts, 1
     if track is not None:
-        both = total + track.vector.astype(np.float64) * track.length
-        if float(np.linalg.norm(both)) >= _LEAST_LENGTH:
-            total, faces = both, track.faces + 1
+        before = _own(track.vector, common)
+        both = total + before * (track.length / max(float(np.linalg.norm(before)), _LEAST_LENGTH))
+        if float(np.linalg.norm(both)) >= _LEAST_LENGTH * counts:
+            total, weights, lengths, faces = both, weights + track.weight, lengths + track.own, track.faces + 1
     length = float(np.linalg.norm(total))
+    if faces == 1:
+        probe = vector
+    else:
+        own = min(lengths / weights, 1.0)
+        rest = math.sqrt(1 - own**2) if shared is not None else 0.0
+        raw = common * rest + total * (own / length)
+        probe = np.asarray(raw / np.linalg.norm(raw), np.float32)
     return FusedTrack(
         track_id=face.track_id,
         source_epoch=face.source_epoch,
@@ -59,9 +79,15 @@ def fused(track: FusedTrack | None, face: Face, vector: Vector) -> FusedTrack:
         face_index=face.face_index,
         captured_at_us=face.captured_at_us,
         faces=faces,
+        weight=weights,
+        own=lengths,
         length=length,
-        vector=vector if faces == 1 else (total / length).astype(np.float32),
+        vector=probe,
     )
+
+
+def _own(vector: Vector, common: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector - common * float(common @ vector), np.float64)
 
 
 def with_track(state: EmbedderState, latest: FusedTrack, memory: Memory) -> EmbedderState:

@@ -24,6 +24,7 @@ class EmbedderStage:
     def __init__(self, model: EmbeddingModel, memory: Memory | None = None) -> None:
         self._model = model
         self._memory = memory or Memory()
+        self._shared = model.card.shared.vector if model.card.shared else None
 
     def fresh(self, key: str, /) -> EmbedderState:
         """No track is open."""
@@ -60,7 +61,7 @@ class EmbedderStage:
         if not np.isfinite(vector).all():
             return state, self._probe(face, vector)  # whoever compares rejects it; it must not spoil the others
         known = next((track for track in state.tracks if track.track_id == face.track_id), None)
-        track = fused(known, face, vector)
+        track = fused(known, face, vector, self._shared)
         return with_track(state, track, self._memory), self._probe(face, track.vector)
 
     def _probe(self, face: Face, vector: Vector) -> Embedding:

@@ -13,7 +13,7 @@ from overt.messages import Vector
 
 @dataclass(frozen=True, slots=True)
 class FusedTrack:
-    """One passer-by: the weighted sum of the unit vectors of their faces so far, as direction and length."""
+    """One passer-by: the sums of which the next probe is made. See `overt.embedder.fusion`."""
 
     track_id: str
     source_epoch: int
@@ -23,10 +23,14 @@ class FusedTrack:
     captured_at_us: int
     """Capture time of its last face."""
     faces: int
+    weight: float
+    """Sum of the faces' weights."""
+    own: float
+    """Weighted sum of the lengths of what is each face's own."""
     length: float
-    """L2 norm of the sum; the unit of weights is one face of quality 1."""
+    """L2 norm of the weighted sum of what is each face's own."""
     vector: Vector = field(repr=False)  # it must never reach a log
-    """float32 [D], L2 norm 1: the sum's direction."""
+    """float32 [D], L2 norm 1: the last probe, whose own part points where that sum does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,6 @@ import numpy as np
 
 from overt.matcher.candidates import Hits, first_look, rank
 from overt.matcher.rows import BLOCK, Block, Rows, Times
-from overt.matcher.rows import BadEntry as BadEntry
-from overt.matcher.rows import check_unit as check_unit
 from overt.messages import Vector, WatchlistEntry
 from overt.ports import Candidate
 

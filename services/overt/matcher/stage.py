@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from overt.matcher.exact import check_unit
+from overt.matcher.rows import check_unit
 from overt.messages import Embedding, Kind, Match
 from overt.ports import Candidate, Gallery, Reason, Reject
 

@@ -152,8 +152,7 @@ class Metrics:
         self.gallery = info("gallery", "How look-ups are answered, and in which model space.")
         self.gallery_recall = gauge(
             "gallery_recall",
-            "Of degraded copies of entries that comparing everybody finds, the share that the gallery finds; 1 where "
-            "it compares everybody. lower95 is what is promised: below 0.999 no index serves.",
+            "Share of degraded entries that the gallery finds; lower95 is its bound: below 0.999 no index serves.",
             "bound",
         )
         self.gallery_ef = gauge("gallery_ef", "Breadth of the index's search. 0: everybody is compared.")

@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from types import ModuleType
 from typing import Any
 
-from overt.detector import align, bestshot, choice, locate, quality, state, track
+from overt.detector import align, bestshot, calibration, choice, locate, quality, state, track
 from overt.embedder import fusion, model
 from overt.evaluation.canonical import plain
 from overt.governance.deployment import Recognition
@@ -25,6 +25,7 @@ def quality_policy(recognition: Recognition, detector: DetectorCard) -> Mapping[
     threshold = recognition.detection_threshold
     return {
         "detection_threshold": plain(float(detector.score_threshold if threshold is None else threshold)),
+        "quality": plain(calibration.shipped_calibration()),
         "gate": plain(quality.Gate(min_face_px=float(recognition.min_face_px))),
         "shots": plain(bestshot.ShotPolicy(budget=recognition.crops_per_track)),
         "tracking": plain(track.Tracking()),

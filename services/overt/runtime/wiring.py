@@ -12,6 +12,7 @@ from overt.alerter.stage import AlerterStage, ConfirmationRule, Scene
 from overt.alerter.state import AlerterState
 from overt.detector.align import Aligner
 from overt.detector.bestshot import ShotPolicy
+from overt.detector.calibration import shipped_calibration
 from overt.detector.families import make_detector
 from overt.detector.locate import Locator
 from overt.detector.quality import Gate
@@ -163,6 +164,7 @@ class Wiring:
         stage = DetectorStage(
             self.locator(),
             self.aligner(),
+            calibration=shipped_calibration(),
             gate=Gate(min_face_px=options.min_face_px),
             shots=ShotPolicy(budget=options.crops_per_track),
             context=self.deployment.context,
