@@ -27,7 +27,7 @@ ended() {
 }
 trap ended EXIT
 
-wanted=(--frozen --quiet --no-emit-project --extra registry --extra evaluation --format requirements-txt
+wanted=(--frozen --quiet --no-emit-project --extra registry --extra evaluation --extra statistics --format requirements-txt
   --output-file "$requirements")
 if command -v c++ >/dev/null; then
   wanted+=(--extra hnsw)

@@ -162,6 +162,50 @@ class Metrics:
         self.gallery_building = gauge(
             "gallery_building", "Share of a new index that is built; 0 while none is. Everybody is compared meanwhile."
         )
+
+        # Statistics, and the guard over false alerts
+        self.statistics_lag = gauge(
+            "statistics_lag", "Records that are not counted yet, asked from outside. Growing: see its log.", "topic"
+        )
+        self.statistics_stalled = gauge(
+            "statistics_stalled", "1 while records wait and none is counted. Again after a restart: look at the broker."
+        )
+        self.statistics_facts = counter(
+            "statistics_facts", "Different passes, matches, alerts and adjudications that this process counted.", "kind"
+        )
+        self.statistics_late = counter(
+            "statistics_late_facts", "Facts counted a minute or more after their window. Rising: a service is behind."
+        )
+        self.statistics_events = counter(
+            "statistics_events", "Events that Faust's agents finished. Flat while the lag grows: it has stalled."
+        )
+        self.statistics_event_seconds = gauge(
+            "statistics_event_seconds", "Mean time an agent takes for an event. Above 0.01 s: the broker is slow."
+        )
+        self.statistics_commit_seconds = gauge(
+            "statistics_commit_seconds", "Mean time of Faust's latest commits. Above 1 s: the broker is slow."
+        )
+        self.statistics_rebalances = counter(
+            "statistics_rebalances", "Times the group's partitions moved. Rising by itself: members come and go."
+        )
+        self.statistics_send_errors = counter(
+            "statistics_send_errors", "Records that Faust could not send. Any: it ends and is restarted."
+        )
+        self.guard_paused = gauge(
+            "guard_paused",
+            "1 while the site is paused for false alerts: find out why, then overt guard resume.",
+            "service",
+        )
+        self.guard_evidence = gauge(
+            "guard_evidence", "Evidence of too many false alerts, as a share of what pauses the site. Near 1: look now."
+        )
+        self.guard_passes = gauge("guard_passes", "Passes that the guard has weighed since it began or was resumed.")
+        self.guard_false_alerts = gauge(
+            "guard_false_alerts", "False alerts that the guard has weighed since it began or was resumed."
+        )
+        self.guard_unjudged_alerts = gauge(
+            "guard_unjudged_alerts", "Alerts nobody has judged. Growing: the guard weighs no pass after the oldest."
+        )
         self.build = info("build", "The version that runs.")
         self.build.info({"version": __version__})
 
