@@ -23,6 +23,7 @@ RISING: Mapping[str, bool] = {
     "yaw": False,
     "sharpness": True,
     "contrast": True,
+    "lost": False,
     "score": True,
 }
 """The components, and whether more of each is better."""

@@ -114,7 +114,8 @@ def components(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float) -> 
     if pose is None:
         return None
     grey, contrast = _inner(chip_bgr)
-    return _posed(pose, score) | {"sharpness": _edges(grey) / max(contrast, _CONTRAST[1]), "contrast": contrast}
+    sharpness = _edges(grey) / max(contrast, _CONTRAST[1])
+    return _posed(pose, score) | {"sharpness": sharpness, "contrast": contrast, "lost": _lost(grey)}
 
 
 def quality(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float) -> Quality:
@@ -122,13 +123,11 @@ def quality(chip_bgr: Bgr, landmarks: NDArray[np.floating], score: float) -> Qua
     image it was cut from."""
     grey, contrast = _inner(chip_bgr)
     pose = pose_of(landmarks)
-    # By the standard's limits: black up to 25, white from 247. There detail is lost, whatever tone a skin has.
-    lost = (np.count_nonzero(grey <= 25) + np.count_nonzero(grey >= 247)) / grey.size
     return Quality(
         size=_size(pose) if pose else 0.0,
         pose=_frontal(pose) if pose else 0.0,
         sharpness=_rise(_edges(grey) / max(contrast, _CONTRAST[1]), *_SHARPNESS),
-        exposure=1 - _rise(lost, *_LOST),
+        exposure=1 - _rise(_lost(grey), *_LOST),
         contrast=_rise(contrast, *_CONTRAST),
         score=score,
     )
@@ -153,6 +152,11 @@ def _inner(chip_bgr: Bgr) -> tuple[NDArray[np.uint8], float]:
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
     _, deviation = cv2.meanStdDev(grey)
     return grey, float(deviation[0, 0])
+
+
+def _lost(grey: NDArray[np.uint8]) -> float:
+    """Share of pixels without detail, whatever tone a skin has: by the standard black up to 25, white from 247."""
+    return (np.count_nonzero(grey <= 25) + np.count_nonzero(grey >= 247)) / grey.size
 
 
 def _size(pose: Pose) -> float:

@@ -36,8 +36,8 @@ class Lens:
 class Trials:
     """Columns [n] of comparisons, and what was left out."""
 
-    components: Mapping[str, NDArray[np.float64]]
-    person: NDArray[np.intp]
+    components: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    person: NDArray[np.intp] = field(repr=False)
     """Index of the reference."""
     probes: Mapping[str, Vector] = field(repr=False)
     """By model: float32 [n, D]."""
