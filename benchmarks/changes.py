@@ -3,7 +3,8 @@
 Against the Kafka and the Redis that OVERT_KAFKA_BOOTSTRAP and OVERT_REDIS_URL name, with topics and names of its own:
 a list of synthetic entries is published, the five services are started (two matchers), a video is looped through them,
 and changes are made one after the other: somebody is added, then updated, then removed. Printed are p50, p95 and the
-longest of each kind.
+longest of each kind. Then the commands that a person types are run as processes: what they say it took, and how long
+they took as a whole, start included.
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ _FIRST_PORT = 29600
 @click.option("--video", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Is looped.")
 @click.option("--entries", default=100_000, show_default=True, help="On the list before the first change.")
 @click.option("--changes", default=100, show_default=True, help="How many are made.")
+@click.option("--commands", default=5, show_default=True, help="How many of each command are run.")
 @click.option("--detector", default="centerface", show_default=True)
 @click.option("--embedder", default="dlib-resnet-v1", show_default=True)
-def main(video: Path, entries: int, changes: int, detector: str, embedder: str) -> None:
+def main(video: Path, entries: int, changes: int, commands: int, detector: str, embedder: str) -> None:
     """See the module."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         deployment = _prepared(Path(folder), video, detector, embedder)
@@ -67,6 +69,7 @@ def main(video: Path, entries: int, changes: int, detector: str, embedder: str) 
         took = _started(Path(folder), stack)
         print(f"services ready after {took:.0f} s, two matchers with the whole list among them", flush=True)
         _change(desk, deployment, space, dimension, range(entries, entries + changes))
+        _type(range(min(commands, entries // 2)))
 
 
 def _prepared(folder: Path, video: Path, detector: str, embedder: str) -> Deployment:
@@ -161,10 +164,29 @@ def _change(desk: WatchlistChanges, deployment: Deployment, space: str, dimensio
             times[action.value].append(time.monotonic() - began)
     times["all"] = [one for those in times.values() for one in those]
     for what, those in times.items():
-        p50, p95 = np.percentile(those, [50, 95]) * 1000
-        print(
-            f"{what:<26} {len(those):>4}   p50 {p50:5.0f} ms   p95 {p95:5.0f} ms   longest {max(those) * 1000:5.0f} ms"
-        )
+        _tell(what, those)
+
+
+def _type(numbers: range) -> None:
+    """Updates and removes listed people by the commands that a person types."""
+    overt = str(Path(sys.executable).with_name("overt"))
+    for command in ("update --notes seen --subject subject-", "remove --subject subject-", "remove entry-"):
+        whole, said = [], []
+        for number in numbers:
+            who = 2 * number + (command == "remove entry-")
+            argv = [overt, "watchlist", *f"{command}{who} --reason measured --json --wait 30".split()]
+            began = time.monotonic()
+            done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, env=os.environ)
+            whole.append(time.monotonic() - began)
+            said.append(json.loads(done.stdout)["took_ms"] / 1000)
+        _tell(command.rsplit(" ", 1)[0], said)
+        _tell("  the whole command", whole)
+
+
+def _tell(what: str, seconds: list[float]) -> None:
+    if seconds:
+        p50, p95, longest = np.percentile(seconds, [50, 95, 100]) * 1000
+        print(f"{what:<26} {len(seconds):>4}   p50 {p50:5.0f} ms   p95 {p95:5.0f} ms   longest {longest:5.0f} ms")
 
 
 if __name__ == "__main__":

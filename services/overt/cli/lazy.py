@@ -22,7 +22,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # likewise
         if cmd_name not in self._lazy:
             return None
-        command: click.Command = getattr(import_module(self._lazy[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(import_module(self._lazy[cmd_name][0]), cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise

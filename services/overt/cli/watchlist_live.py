@@ -1,4 +1,7 @@
-"""`overt watchlist add | update | remove | log`: changing the list of a deployment while its matchers run."""
+"""`overt watchlist update | remove | log`: changing the list of a deployment while its matchers run.
+
+What needs models is elsewhere (`overt.cli.watchlist_build`): a removal does not wait for their libraries to load.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -16,26 +18,22 @@ import numpy as np
 
 from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
-from overt.cli.progress import Bar, say, tell
+from overt.cli.progress import say, tell
 from overt.governance.deployment import Deployment
-from overt.governance.listing import WatchlistError
 from overt.messages import AuditAction, WatchlistEntry
 from overt.ports import KeyGone
 from overt.runtime.cluster import cluster_world, open_replicas
 from overt.runtime.deployment_keyring import open_keyring
-from overt.runtime.enrolment import enrol_folder
 from overt.runtime.logs import configure_logging
-from overt.runtime.metrics import Metrics
 from overt.runtime.settings import load_settings
 from overt.runtime.watchlist_changes import Applied, By, Change, WatchlistChanges
-from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 from overt.watchlist.sealed import moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _accountable(command: F) -> F:
+def accountable(command: F) -> F:
     """The options of every change: who, why, and how long to wait for the matchers."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="One JSON object for each change."),
@@ -54,37 +52,6 @@ def _accountable(command: F) -> F:
     return command
 
 
-@click.command(short_help="Add people to the list, while matchers run.")
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@deployment_option
-@_accountable
-def add(source: Path, deployment: Deployment, reason: str, by: str, wait_s: float, as_json: bool) -> None:
-    """Enrol SOURCE and add its entries to the deployment's list on Kafka. Every running matcher applies them.
-
-    SOURCE is a folder, a manifest, an archive or a sealed watchlist, as in `overt watchlist build`. Exit code 6 when an
-    image was refused, 7 when a matcher that runs has not said in time that it applied a change.
-
-    \b
-    Examples:
-      overt watchlist add new/ -d deployment.yaml --reason "warrant 2026/118"
-    """
-    listed = deployment.watchlist.model_copy(update={"source": str(source.absolute())})
-    deployment = deployment.model_copy(update={"watchlist": listed})
-    with _changing(deployment, By(by, reason)) as changes:
-        settings = load_settings()
-        wiring = Wiring(changes.world, settings, Metrics(), realtime=True)
-        try:
-            enrolment = enrol_folder(wiring, Bar("enrolling, images"))
-        except WatchlistError as error:
-            raise UserError(f"{source}: cannot be used:\n  {error}", 6) from error
-        for refused in enrolment.refused:
-            say(f"not enrolled: {refused}")
-        published = changes.put(enrolment.entries, AuditAction.ENTRY_ADDED)
-        _report(changes, published, wait_s, as_json=as_json)
-        if enrolment.refused:
-            raise UserError(f"{len(enrolment.refused)} refused; the reasons stand above", 6)
-
-
 @click.command(short_help="Change entries of the list, while matchers run.")
 @click.argument("entry_ids", nargs=-1)
 @deployment_option
@@ -92,7 +59,7 @@ def add(source: Path, deployment: Deployment, reason: str, by: str, wait_s: floa
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="New end, with offset from UTC.")
 @click.option("--reviewer", help="Who reviewed the entry.")
 @click.option("--notes", help="New notes for the operator.")
-@_accountable
+@accountable
 def update(
     entry_ids: Sequence[str],
     deployment: Deployment,
@@ -117,12 +84,12 @@ def update(
     fields = {name: value for name, value in fields.items() if value is not None}
     if not fields:
         raise UserError("say what is changed: --valid-until, --reviewer or --notes")
-    with _changing(deployment, By(by, reason)) as changes:
-        records = changes.listed(_wanted(entry_ids, subjects))
+    with changing(deployment, By(by, reason)) as changes:
+        records = changes.listed(entry_ids, subjects)
         entries = [entry for record in records.values() if (entry := changes.opened(record)) is not None]
         _demand_all(entry_ids, subjects, entries)
         changed = [replace(entry, **fields) for entry in entries]
-        _report(changes, changes.put(changed, AuditAction.ENTRY_UPDATED), wait_s, as_json=as_json)
+        report(changes, changes.put(changed, AuditAction.ENTRY_UPDATED), wait_s, as_json=as_json)
 
 
 @click.command(short_help="Remove people from the list, for good, while matchers run.")
@@ -130,7 +97,7 @@ def update(
 @deployment_option
 @click.option("--subject", "subjects", multiple=True, help="Every entry of this subject.")
 @click.option("--all", "everybody", is_flag=True, help="Every entry of the list.")
-@_accountable
+@accountable
 def remove(
     entry_ids: Sequence[str],
     deployment: Deployment,
@@ -153,17 +120,15 @@ def remove(
     """
     if not entry_ids and not subjects and not everybody:
         raise UserError("say who is removed: ENTRY_ID, --subject ID or --all")
-    with _changing(deployment, By(by, reason)) as changes:
+    with changing(deployment, By(by, reason)) as changes:
         subject_of: dict[str, str] = {}
         if subjects or everybody:
-            wanted = (lambda *_: True) if everybody else _wanted(entry_ids, subjects)
-            assert changes.world.peek is not None
-            peek = changes.world.peek
-            subject_of = {name: peek(record)["subject_id"] for name, record in changes.listed(wanted).items()}
+            records = changes.everybody() if everybody else changes.listed(entry_ids, subjects)
+            subject_of = {name: changes.subject_of(record) for name, record in records.items()}
             if missing := set(subjects) - set(subject_of.values()):
                 raise UserError(f"not on the list: {', '.join(sorted(missing))}", 6)
         gone = list(dict.fromkeys([*entry_ids, *subject_of]))
-        _report(changes, changes.remove(gone, subject_of.get), wait_s, as_json=as_json)
+        report(changes, changes.remove(gone, subject_of.get), wait_s, as_json=as_json)
 
 
 @click.command(short_help="Who changed the list, when and why.")
@@ -192,7 +157,7 @@ def log(deployment: Deployment, as_json: bool) -> None:
 
 
 @contextmanager
-def _changing(deployment: Deployment, by: By) -> Iterator[WatchlistChanges]:
+def changing(deployment: Deployment, by: By) -> Iterator[WatchlistChanges]:
     settings = load_settings()
     configure_logging("WARNING", settings.log_format)
     changes = WatchlistChanges(
@@ -210,18 +175,13 @@ def _changing(deployment: Deployment, by: By) -> Iterator[WatchlistChanges]:
         changes.close()
 
 
-def _wanted(entry_ids: Sequence[str], subjects: Sequence[str]) -> Callable[[str, str], bool]:
-    entries, people = frozenset(entry_ids), frozenset(subjects)
-    return lambda entry_id, subject_id: entry_id in entries or subject_id in people
-
-
 def _demand_all(entry_ids: Sequence[str], subjects: Sequence[str], entries: Sequence[WatchlistEntry]) -> None:
     found = {entry.entry_id for entry in entries} | {entry.subject_id for entry in entries}
     if missing := [name for name in (*entry_ids, *subjects) if name not in found]:
         raise UserError(f"not on the list: {', '.join(missing)}", 6)
 
 
-def _report(changes: WatchlistChanges, published: Sequence[Change], wait_s: float, *, as_json: bool) -> None:
+def report(changes: WatchlistChanges, published: Sequence[Change], wait_s: float, *, as_json: bool) -> None:
     """Tells what became of each change. Raises UserError where a matcher has not applied one in time."""
     applied = []
     for done in changes.wait(published, wait_s):

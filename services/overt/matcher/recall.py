@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
-from scipy.special import betaincinv
 
 from overt.matcher.candidates import first_look, rank
 from overt.matcher.exact import scan
@@ -46,6 +45,8 @@ class Recall:
 
 def lower_bound(found: int, tried: int) -> float:
     """The exact binomial lower bound of a share at `CONFIDENCE`, one-sided; 0 where nothing was tried or found."""
+    from scipy.special import betaincinv  # slow to load, and not needed by whoever only changes a list
+
     return 0.0 if found == 0 else float(betaincinv(found, tried - found + 1, 1 - CONFIDENCE))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from overt.messages import AuditAction, AuditEvent, WatchlistEntry
 from overt.ports import Clock, KeyGone, NotAuthentic, Record, Sink, Undecodable
+from overt.runtime.avro import Schema
 from overt.runtime.keyring import Keyring, entry_owner
 from overt.runtime.replicas import RedisReplicas
 from overt.runtime.watchlist import CHANGE
@@ -18,6 +19,8 @@ from overt.runtime.world import World
 _FLUSH_S = 30.0
 _LOOK_AGAIN_S = 0.005
 _MEMBERS_AGAIN_S = 1.0
+_FEW = 8
+"""Subjects that are looked for in the bytes of every record of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +114,44 @@ class WatchlistChanges:
                     members, asked_s = self.replicas.members(), now_s
                 time.sleep(_LOOK_AGAIN_S)
 
-    def listed(self, wanted: Callable[[str, str], bool]) -> dict[str, Record]:
-        """By entry, the last record of those on the topic that are wanted, by their entry's and subject's ids."""
+    def listed(self, entry_ids: Collection[str], subjects: Collection[str]) -> dict[str, Record]:
+        """By entry, the last record of these entries and of those of these subjects, as far as they are listed."""
+        entries, people = frozenset(entry_ids), frozenset(subjects)
+        # Most records of a long list are about nobody who was asked for, and need not be read to know it.
+        names = [subject.encode() for subject in people] if len(people) <= _FEW else [b""]
+
+        def perhaps(record: Record) -> bool:
+            return record.key in entries or any(name in record.value for name in names)
+
+        return self._listed(perhaps, lambda plain: plain["entry_id"] in entries or plain["subject_id"] in people)
+
+    def everybody(self) -> dict[str, Record]:
+        """By entry, the last record of every entry that is listed."""
+        return self._listed(lambda _: True, lambda _: True)
+
+    def subject_of(self, record: Record) -> str:
+        """Whom a record of `listed` is about."""
         assert self.world.peek is not None
-        found: dict[str, Record] = {}
+        return str(self.world.peek(record)["subject_id"])
+
+    def _listed(self, perhaps: Callable[[Record], bool], wanted: Callable[[Schema], bool]) -> dict[str, Record]:
+        assert self.world.peek is not None
+        deployment_id = self.world.deployment.deployment_id
+        found: dict[str, tuple[int, Record]] = {}
         for record in self.world.log.read(self.world.topic("watchlist")):
-            if record.value is None:
+            if record.value is None or not perhaps(record):
                 found.pop(record.key, None)
                 continue
             try:
                 plain = self.world.peek(record)
             except Undecodable:
-                continue
-            if wanted(plain["entry_id"], plain["subject_id"]) and not self.keyring.is_destroyed(
-                entry_owner(plain["entry_id"])
-            ):
-                found[record.key] = record
-        return found
+                plain = {}
+            if not _about(plain, record.key, deployment_id) or not wanted(plain):
+                found.pop(record.key, None)
+            elif plain["revision"] >= found.get(record.key, (0, record))[0]:  # else late, and for matchers too
+                found[record.key] = plain["revision"], record
+        gone = {name for name in found if self.keyring.is_destroyed(entry_owner(name))}
+        return {name: record for name, (_, record) in found.items() if name not in gone}
 
     def opened(self, record: Record) -> WatchlistEntry | None:
         """The entry of a record; None where it cannot be opened any more."""
@@ -178,3 +202,8 @@ class WatchlistChanges:
         if self._sink is None:
             self._sink = self.world.sink()
         return self._sink
+
+
+def _about(plain: Schema, key: str, deployment_id: str) -> bool:
+    """Whether a record is an entry of the deployment, written under its own key: no matcher takes in another."""
+    return bool(plain) and (plain["entry_id"], plain["deployment_id"]) == (key, deployment_id)
