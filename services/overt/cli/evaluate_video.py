@@ -22,8 +22,7 @@ from overt.cli.evaluate_options import (
     take,
     write,
 )
-from overt.cli.pace import Pace
-from overt.cli.progress import during, say
+from overt.cli.progress import Pace, say
 from overt.evaluation.datasets import read_dataset
 from overt.evaluation.video.cast import Parts
 from overt.evaluation.video.conditions import Conditions
@@ -210,7 +209,7 @@ def _stoppable(what_then: str) -> Iterator[tuple[threading.Event, _Steps]]:
     """Shows how far it is; Ctrl-C ends it with the words given."""
     steps = _Steps()
     try:
-        with stop_at_signal() as stop, during(steps.status):
+        with stop_at_signal() as stop:
             yield stop, steps
     except Stopped:
         say(what_then)
@@ -221,13 +220,9 @@ class _Steps:
     """Called with what is done, how much of it and of how much: a pace for each step."""
 
     def __init__(self) -> None:
-        self._what, self._pace = "", Pace("beginning")
+        self._what, self._pace = "", Pace("")
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if what != self._what:
             self._what, self._pace = what, Pace(what)
         self._pace(done, total)
-
-    def status(self) -> str:
-        """What `overt.cli.progress.during` shows."""
-        return self._pace.status()

@@ -20,8 +20,10 @@ _TICK_S = 0.5
 _FIRST_LINE_S = 10.0
 """Off a terminal: the first line comes after this long, each later one after twice as long as the one before."""
 _QUARTER = 25
-_PACE_S = 10.0
+_PACE_S = 30.0
 """Seconds that a rate is taken over."""
+_SAMPLE_S = 0.2
+"""Least time between what is shown, and between what a rate is taken from."""
 
 
 class _Line:
@@ -91,36 +93,50 @@ class Bar:
 
 
 class Pace:
-    """As `Bar`, for long work: with the rate of the last seconds and the time that is left at that rate."""
+    """As `Bar`, for long work that may take many small steps: with the rate of the last seconds and the time that is
+    left at that rate. Off a terminal it speaks as `during` does, and at the end."""
 
     def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
         self._clock = clock
-        self._seen: deque[tuple[float, int]] = deque()
-        self._quarter = 0
+        self._seen: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._next_s, self._gap_s = clock() + _FIRST_LINE_S, _FIRST_LINE_S
+        self._ended = False
 
     def __call__(self, done: int, total: int) -> None:
         now_s = self._clock()
+        if done < total and now_s - self._seen[-1][0] < _SAMPLE_S:
+            return
         self._seen.append((now_s, done))
         while now_s - self._seen[0][0] > _PACE_S and len(self._seen) > 2:
             self._seen.popleft()
-        text = f"{self._what}: {done}/{total}{self._rate(total - done)}"
-        if sys.stderr.isatty() and done < total:
-            _LINE.show(text)
+        if done >= total:
+            if not self._ended:
+                say(f"{self._what}: {done}/{total}")
+            self._ended = True
             return
-        quarter = 100 * done // max(total, 1) // _QUARTER
-        if quarter > self._quarter:
-            self._quarter = quarter
-            say(text if done < total else f"{self._what}: {done}/{total}")
+        text = f"{self._what}: {done}/{total}{self._rate(total - done)}"
+        if sys.stderr.isatty():
+            _LINE.show(text)
+        elif now_s >= self._next_s:
+            self._gap_s *= 2
+            self._next_s += self._gap_s
+            say(text)
 
     def _rate(self, left: int) -> str:
         (then_s, then), (now_s, now) = self._seen[0], self._seen[-1]
         if now_s <= then_s or now <= then:
             return ""
         a_second = (now - then) / (now_s - then_s)
-        left_s = left / a_second
-        words = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
-        return f", {a_second:{'.0f' if a_second >= 100 else '.3g'}}/s, {words} left"
+        return f", {a_second:{'.0f' if a_second >= 100 else '.3g'}}/s, {_spoken(left / a_second)} left"
+
+
+def _spoken(seconds: float) -> str:
+    """A duration as one says it: `40 s`, `4 min`, `2 h 10 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class Downloads:
