@@ -43,13 +43,15 @@ class Authority(StrEnum):
 
 
 class AuditAction(StrEnum):
-    """What was done to a watchlist."""
+    """What was done to a watchlist, or to a site."""
 
     LIST_PUBLISHED = "watchlist_published"
     LIST_DESTROYED = "watchlist_destroyed"
     ENTRY_ADDED = "watchlist_entry_added"
     ENTRY_UPDATED = "watchlist_entry_updated"
     ENTRY_REMOVED = "watchlist_entry_removed"
+    SITE_PAUSED = "site_paused"
+    SITE_RESUMED = "site_resumed"
 
 
 class AcquisitionFailure(StrEnum):
@@ -58,6 +60,30 @@ class AcquisitionFailure(StrEnum):
     TOO_SMALL = "too_small"
     TOO_POOR = "too_poor"
     TOO_BRIEF = "too_brief"
+
+
+class FactKind(StrEnum):
+    """What the statistics count."""
+
+    PASS = "pass"  # noqa: S105  # a passer-by, not a password
+    MATCH = "match"
+    ALERT = "alert"
+    ADJUDICATION = "adjudication"
+
+
+class StatsWindow(StrEnum):
+    """How much time a count covers. Minutes and quarters of an hour begin on the clock's, in UTC."""
+
+    MINUTE = "minute"
+    QUARTER_HOUR = "quarter_hour"
+    DEPLOYMENT = "deployment"
+
+
+class GuardState(StrEnum):
+    """Whether a site may capture."""
+
+    OPEN = "open"
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +330,94 @@ class Adjudication:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened once, as the statistics count it. It says nothing of what anybody looks like, and not who
+    was matched."""
+
+    fact_id: str
+    """The same for the same happening, however often it is told."""
+    deployment_id: str
+    fact: FactKind
+    at_us: int
+    """Capture time; of an adjudication, when it was made."""
+    camera_id: str | None = None
+    """None for an adjudication: its alert has one."""
+    category: str | None = None
+    kind: Kind | None = None
+    failure: AcquisitionFailure | None = None
+    alert_id: str | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def key(self) -> str:
+        return self.fact_id
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryCounts:
+    """What was counted of one watchlist category in a window."""
+
+    category: str
+    kind: Kind
+    matches: int
+    alerts: int
+    judged_true: int
+    judged_false: int
+    judged_unsure: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStats:
+    """What was counted in one window, for one camera or the whole site. Of several with one `window_id` that with the
+    highest `revision` counts, and of these the last on the topic."""
+
+    window_id: str
+    deployment_id: str
+    site_id: str
+    camera_id: str | None
+    """None: the whole site."""
+    window: StatsWindow
+    start_us: int
+    end_us: int
+    passes: int
+    failures_to_acquire: int
+    matches: int
+    alerts: int
+    judged_true: int
+    judged_false: int
+    judged_unsure: int
+    categories: tuple[CategoryCounts, ...]
+    revision: int
+
+    @property
+    def key(self) -> str:
+        return self.window_id
+
+
+@dataclass(frozen=True, slots=True)
+class SiteGuard:
+    """Whether the site of a deployment may capture. The last one on the topic holds."""
+
+    deployment_id: str
+    site_id: str
+    state: GuardState
+    at_us: int
+    actor: str
+    reason: str
+    weighed_until_us: int
+    """Capture time up to which passes and alerts were weighed; what came before is not weighed again."""
+    passes: int
+    """Passes that were weighed when the site was paused."""
+    false_alerts: int
+
+    @property
+    def key(self) -> str:
+        return self.deployment_id
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Something that was done by a person and must be accounted for. It holds no biometric."""
+    """Something that was done by a person, or by the guard, and must be accounted for. It holds no biometric."""
 
     event_id: str
     deployment_id: str
@@ -323,7 +435,20 @@ class AuditEvent:
         return self.deployment_id
 
 
-Message = Frame | Face | Embedding | Match | Alert | Pass | WatchlistEntry | Adjudication | AuditEvent
+Message = (
+    Frame
+    | Face
+    | Embedding
+    | Match
+    | Alert
+    | Pass
+    | WatchlistEntry
+    | Adjudication
+    | AuditEvent
+    | Fact
+    | SiteStats
+    | SiteGuard
+)
 
 TOPIC_OF: dict[type[Message], str] = {
     Frame: "frames",
@@ -335,6 +460,9 @@ TOPIC_OF: dict[type[Message], str] = {
     WatchlistEntry: "watchlist",
     Adjudication: "adjudications",
     AuditEvent: "audit",
+    Fact: "counted",
+    SiteStats: "site-stats",
+    SiteGuard: "guard",
 }
 """The topic on which each record travels, without the deployment's prefix."""
 

@@ -21,13 +21,20 @@ from overt.messages import (
     AuditEvent,
     Authority,
     Box,
+    CategoryCounts,
     Embedding,
     Face,
+    Fact,
+    FactKind,
     Frame,
+    GuardState,
     Kind,
     Match,
     Message,
     Pass,
+    SiteGuard,
+    SiteStats,
+    StatsWindow,
     Vector,
     Verdict,
     WatchlistEntry,
@@ -177,9 +184,42 @@ def audit_event(**changes: Any) -> AuditEvent:
     return dataclasses.replace(made, **changes)
 
 
+def fact(**changes: Any) -> Fact:
+    made = Fact("alert/a1", "d1", FactKind.ALERT, 1_000_000, "c1", "suspects", Kind.WANTED, alert_id="a1")
+    return dataclasses.replace(made, **changes)
+
+
+def site_stats(**changes: Any) -> SiteStats:
+    made = SiteStats(
+        window_id="d1/c1/minute/0",
+        deployment_id="d1",
+        site_id="s1",
+        camera_id="c1",
+        window=StatsWindow.MINUTE,
+        start_us=0,
+        end_us=60_000_000,
+        passes=7,
+        failures_to_acquire=1,
+        matches=3,
+        alerts=1,
+        judged_true=1,
+        judged_false=0,
+        judged_unsure=0,
+        categories=(CategoryCounts("suspects", Kind.WANTED, 3, 1, 1, 0, 0),),
+        revision=12,
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def site_guard(**changes: Any) -> SiteGuard:
+    made = SiteGuard("d1", "s1", GuardState.PAUSED, 6_000_000, "guard", "too many false alerts", 5_000_000, 900, 5)
+    return dataclasses.replace(made, **changes)
+
+
 def one_of_each() -> list[Message]:
     """A message of every kind."""
-    return [frame(), face(), embedding(), match(), alert(), passing(), entry(), adjudication(), audit_event()]
+    seen = [frame(), face(), embedding(), match(), alert(), passing()]
+    return [*seen, entry(), adjudication(), audit_event(), fact(), site_stats(), site_guard()]
 
 
 def records(cls: type[T]) -> st.SearchStrategy[T]:

@@ -43,7 +43,8 @@ def test_what_comes_of_a_face_keeps_its_cause() -> None:
 
 
 def test_keys_keep_a_cameras_records_together_and_a_deployments_alerts() -> None:
-    assert [m.key for m in make.one_of_each()] == ["c1", "c1", "c1", "c1", "d1", "c1", "A/1", "a1", "d1"]
+    seen, said = ["c1", "c1", "c1", "c1", "d1", "c1"], ["A/1", "a1", "d1", "alert/a1", "d1/c1/minute/0", "d1"]
+    assert [m.key for m in make.one_of_each()] == seen + said
     assert Sightings(make.frame()).key == "c1"
 
 

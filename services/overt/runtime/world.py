@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from overt.governance.deployment import Deployment
-from overt.messages import TOPIC_OF, Alert, Message, Vector
+from overt.messages import TOPIC_OF, Alert, Fact, Message, SiteStats, Vector
 from overt.ports import Backlog, Codec, Leases, Log, Record, Sink, Source, State
 from overt.runtime.codec import PassingCodec
 from overt.runtime.lease import MemoryLeases
@@ -56,16 +56,21 @@ class World:
 
     def group(self, service: str) -> str:
         """The consumer group of a service."""
-        return f"{self.prefix}{self.deployment.deployment_id}.{service}"
+        return group_name(self.prefix, self.deployment.deployment_id, service)
 
     def route(self, message: Message) -> tuple[str, int | None]:
         """The topic of a message, and its camera's partition; None where the key is hashed."""
         topic = self.topic(TOPIC_OF[type(message)])
-        camera = None if isinstance(message, Alert) else getattr(message, "camera_id", None)
+        camera = None if isinstance(message, Alert | Fact | SiteStats) else getattr(message, "camera_id", None)
         return topic, self._partitions().get(camera) if camera is not None else None
 
     def _partitions(self) -> dict[str, int]:
         return {camera.camera_id: camera.partition for camera in self.deployment.cameras}
+
+
+def group_name(prefix: str, deployment_id: str, service: str) -> str:
+    """The consumer group of a service; the cluster's access control lists name it too."""
+    return f"{prefix}{deployment_id}.{service}"
 
 
 SEALED_ON_THE_WAY = (("frames", "detector"), ("faces", "embedder"), ("embeddings", "matcher"))
