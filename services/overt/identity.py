@@ -28,6 +28,11 @@ def entry_id(deployment_id: str, subject_id: str, file_name: str) -> str:
     return _uuid5("entry", deployment_id, subject_id, file_name)
 
 
+def pause_id(deployment_id: str, weighed_until_us: int) -> str:
+    """The id of the audit event that a site was paused by its guard."""
+    return _uuid5("pause", deployment_id, str(weighed_until_us))
+
+
 def _uuid5(*parts: str) -> str:
     # The unit separator keeps ("a", "bc") and ("ab", "c") apart. A part that holds one itself (a file's name may) is
     # escaped, which changes no other id.

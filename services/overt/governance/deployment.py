@@ -121,6 +121,23 @@ class Retention(Part):
     )
 
 
+class Guard(Part):
+    """When a site pauses by itself: a sequential test of the false alerts among those who pass (docs/statistics.md)."""
+
+    false_alert_ceiling: Number = Field(
+        default=0.001, gt=0, le=0.1, description="Most false alerts for each passer-by that are borne; 1 in 1,000."
+    )
+    detectable: Number = Field(
+        default=2.0, gt=1, le=5, description="How many times that rate must be found out with the chance 1 - beta."
+    )
+    alpha: Number = Field(
+        default=0.05, gt=0, lt=0.5, description="Chance to pause a site that is at its ceiling, in one run of the test."
+    )
+    beta: Number = Field(
+        default=0.1, gt=0, lt=0.5, description="Chance to miss one that is worse by `detectable`, in one run."
+    )
+
+
 class Notice(Part):
     """How the public was told."""
 
@@ -158,6 +175,7 @@ class Deployment(Part):
     recognition: Recognition = Field(default_factory=Recognition, description="How faces become alerts.")
     realtime: Realtime = Field(default_factory=Realtime, description="What is given up first under load.")
     retention: Retention = Field(default_factory=Retention, description="How long what is kept.")
+    guard: Guard = Field(default_factory=Guard, description="When a site pauses by itself.")
     context: Flag = Field(
         default=False, description="Whether an alert carries the scene, with everybody else in it blurred."
     )
