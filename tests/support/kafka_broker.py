@@ -97,6 +97,10 @@ class KafkaBroker:
         self.controller_port = free_port()
         self.settings = dict(settings or {})
         self.heap_mb = heap_mb
+        self.format_words: list[str] = []
+        """More arguments of the storage's formatting, such as users."""
+        self.client: dict[str, str] = {}
+        """librdkafka's properties by which an administrator gets in, where not everybody does."""
         self._container = ""
         self._child: Child | None = None
 
@@ -180,13 +184,14 @@ class KafkaBroker:
         name = f"overt-kafka-{secrets.token_hex(6)}"
         cluster = secrets.token_urlsafe(16)
         command = [*self._java(name), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties]
+        command += self.format_words
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             raise ChildFailed(f"formatting {self.data_dir} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
     def _answers(self) -> bool:
         # A new client each time: one that met a closed port waits before it tries again.
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, **self.client})
         try:
             cluster = client.list_topics(timeout=0.5)
         except KafkaException:

@@ -13,6 +13,7 @@ import click
 
 from overt.cli.options import deployment_option
 from overt.cli.pages import open_pages
+from overt.cli.topics import acls
 from overt.cli.watched import watched
 from overt.governance.deployment import Deployment
 from overt.runtime.certified import demand_certificate, subjects_listed
@@ -117,7 +118,11 @@ def topics() -> None:
     Examples:
       overt topics plan -d deployment.yaml
       overt topics apply -d deployment.yaml
+      overt topics acls -d deployment.yaml
     """
+
+
+topics.add_command(acls)
 
 
 @topics.command(short_help="What `apply` would do, and each camera's partition.")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from overt.governance.deployment import Deployment
 from overt.messages import TOPIC_OF
-from overt.ports import Unavailable
+from overt.ports import Custody, Unavailable
+from overt.runtime.access import kafka_properties, redis_access
 from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
 from overt.runtime.codec import SealingCodec
 from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
+from overt.runtime.disks import Disks
+from overt.runtime.grants import DOWNSTREAM, Grant, grants, ours
 from overt.runtime.kafka import (
     KafkaBacklog,
     KafkaLog,
@@ -20,6 +23,7 @@ from overt.runtime.kafka import (
     KafkaSink,
     KafkaSource,
     apply_changes,
+    apply_grants,
     existing_topics,
 )
 from overt.runtime.lease import RedisLeases
@@ -34,7 +38,7 @@ from overt.runtime.topics import Action, Change, Topics, load_topics, plan
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
 from overt.runtime.wipe import wipe
-from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, now_us, partition_count
+from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, group_name, now_us, partition_count
 
 _HOUR_MS = 3_600_000
 _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
@@ -50,16 +54,18 @@ def cluster_world(
     kafka = kafka_settings(settings, client)
     redis = connect_redis(settings)
     vault = _vault(deployment, settings, redis)
-    keys = _Keys(vault, metrics)
+    if metrics is not None:
+        metrics.key_life_seconds.set(settings.transient_key_life_s)
+    keys = _Keys(vault, metrics, Disks.of(settings, metrics))
     prefix = settings.topic_prefix
-    avro = _format(settings)
+    avro = wire_format(settings)
     # A matcher compares vectors and shows nobody: it never opens the picture of somebody who is listed.
     unopened = frozenset({"reference_image"}) if client == "matcher" else frozenset[str]()
     codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png", unopened=unopened)
     replicas = RedisReplicas(redis, deployment.deployment_id, run=prefix)
     # In real time only frames are shed, so only the detector's backlog is a reason to drop one.
     backlogs = [
-        KafkaBacklog(kafka, f"{prefix}{topic}", f"{prefix}{deployment.deployment_id}.{service}")
+        KafkaBacklog(kafka, f"{prefix}{topic}", group_name(prefix, deployment.deployment_id, service))
         for topic, service in SEALED_ON_THE_WAY[: 1 if realtime else None]
     ]
 
@@ -103,14 +109,27 @@ class _Keys:
 
     vault: SealingVault
     metrics: Metrics | None
+    disks: Disks
+    counted: Counted = field(default_factory=Counted)
 
     def refresh(self) -> None:
         """Brings the gauges of keys up to date, when they are asked for."""
         if self.metrics is not None:
             self.metrics.keys_alive.set(self.vault.keys_alive())
             self.metrics.oldest_key_age_seconds.set(self.vault.oldest_key_age_s() or 0.0)
+            self.metrics.keys_destroyed.labels(Custody.TRANSIENT.value).inc(self.counted.since(self.vault.keys_given_up()))
+            self.disks.tell()
+            with suppress(Unavailable):
+                self.metrics.overdue_keys.set(self.vault.overdue_keys())
             with suppress(Unavailable):
                 self.metrics.durable_keys.set(self.vault.durable_keys())
+                self._tell_alert_keys(self.metrics)
+
+    def _tell_alert_keys(self, metrics: Metrics) -> None:
+        oldest, at_us = self.vault.oldest_alert_key_us(), now_us()
+        made_us, ends_us = oldest or (at_us, at_us)
+        metrics.oldest_alert_key_age_seconds.set(max(0, at_us - made_us) / 1e6)
+        metrics.alert_key_overdue_seconds.set(max(0, at_us - ends_us) / 1e6)
 
     def expired(self, tracks: int) -> None:
         """Counts tracks of a saved state whose vectors nobody can read any more."""
@@ -121,10 +140,13 @@ class _Keys:
         """Gives up transient keys whose life is over, and destroys those of alert images whose retention is."""
         self.vault.keys_alive()
         with suppress(Unavailable):  # an unusable keyring shows where it is needed
-            self.vault.sweep()
+            swept = self.vault.sweep()
+            if self.metrics is not None:
+                self.metrics.keys_destroyed.labels(Custody.ALERT.value).inc(swept)
 
 
-def _format(settings: Settings) -> AvroFormat:
+def wire_format(settings: Settings) -> AvroFormat:
+    """Records as the bus carries them, with ids from the registry that is configured. Raises SettingsError."""
     schemas = Schemas(schemas_dir())
     registry: Registry = LocalRegistry(schemas)
     if settings.schema_registry_url:
@@ -150,8 +172,9 @@ def _registry(url: str) -> Registry:
 
 def connect_redis(settings: Settings) -> Client:
     """Redis as the environment names it, without connecting yet. Raises SettingsError."""
+    access = redis_access(settings)
     try:
-        return connect(settings.redis_url)
+        return connect(settings.redis_url, username=access.username, password=access.password, ca_file=access.ca_file)
     except ValueError as error:
         raise SettingsError(f"OVERT_REDIS_URL: {error}") from None
 
@@ -162,8 +185,8 @@ def open_replicas(deployment: Deployment, settings: Settings) -> RedisReplicas:
 
 
 def kafka_settings(settings: Settings, client: str) -> KafkaSettings:
-    """How to reach Kafka, as the environment says."""
-    return KafkaSettings(settings.kafka_bootstrap, f"overt-{client}", settings.kafka_config)
+    """How to reach Kafka, as the environment says. Raises SettingsError."""
+    return KafkaSettings(settings.kafka_bootstrap, f"overt-{client}", kafka_properties(settings))
 
 
 def retention_ms(deployment: Deployment) -> dict[str, int]:
@@ -177,6 +200,8 @@ def retention_ms(deployment: Deployment) -> dict[str, int]:
         "passes": round(retention.passes_days * 24 * _HOUR_MS),
         "adjudications": round(retention.adjudications_days * 24 * _HOUR_MS),
         "audit": round(retention.adjudications_days * 24 * _HOUR_MS),
+        "statistics-facts": round(retention.passes_days * 24 * _HOUR_MS),
+        "site-stats": round(retention.passes_days * 24 * _HOUR_MS),
     }
 
 
@@ -193,9 +218,13 @@ class TopicsAdmin:
     deployment: Deployment
     settings: Settings
 
+    def topics(self) -> Topics:
+        """The contract, by topic without prefix. Raises TopicsError."""
+        return load_topics(schemas_dir() / "topics.yaml")
+
     def plan(self) -> Sequence[Change]:
         """What would be done. Raises Unavailable, TopicsError."""
-        topics = load_topics(schemas_dir() / "topics.yaml")
+        topics = self.topics()
         prefix = self.settings.topic_prefix
         existing = existing_topics(kafka_settings(self.settings, "topics"), [prefix + name for name in topics])
         return plan(
@@ -213,3 +242,21 @@ class TopicsAdmin:
         wanted = [change for change in changes if change.action is not Action.OK]
         apply_changes(kafka_settings(self.settings, "topics"), wanted, replication=self.settings.kafka_replication)
         return changes
+
+    def grants(self, downstream: Sequence[str] = (DOWNSTREAM,)) -> list[Grant]:
+        """Who may do what. Connects to nothing. Raises TopicsError."""
+        return grants(
+            self.topics(),
+            prefix=self.settings.topic_prefix,
+            deployment_id=self.deployment.deployment_id,
+            downstream=downstream,
+        )
+
+    def apply_grants(self, rights: Sequence[Grant]) -> tuple[list[Grant], list[Grant]]:
+        """Brings the cluster to these rights; returns those that were given and taken. Raises Unavailable."""
+        prefix, deployment_id = self.settings.topic_prefix, self.deployment.deployment_id
+        return apply_grants(
+            kafka_settings(self.settings, "topics"),
+            rights,
+            lambda grant: ours(grant, rights, prefix=prefix, deployment_id=deployment_id),
+        )

@@ -5,8 +5,10 @@ Redis holds transient keys, states and leases, all of which may be lost at any t
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -105,9 +107,12 @@ class _NotPermitted(Unavailable):
     """The server's access list refuses the command."""
 
 
-def connect(url: str) -> Client:
+def connect(
+    url: str, *, username: str | None = None, password: str | None = None, ca_file: Path | None = None
+) -> Client:
     """A client of the server at `url` (redis://, rediss:// or unix://), without connecting yet.
 
+    ca_file: PEM certificates, one of which must have signed that of a rediss:// server; None: those the system trusts.
     Raises ValueError when the URL cannot be read; its text holds nothing of it, since a password may stand anywhere in
     an address that is written wrongly.
     """
@@ -118,6 +123,9 @@ def connect(url: str) -> Client:
             url,
             socket_timeout=_TIMEOUT_S,
             socket_connect_timeout=_TIMEOUT_S,
+            **({} if username is None else {"username": username}),
+            **({} if password is None else {"password": password}),
+            **(_tls(ca_file) if parts.scheme == "rediss" else {}),
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError:
@@ -125,3 +133,12 @@ def connect(url: str) -> Client:
             "expected redis://host:port/0, rediss://... or unix://path; percent-encode @ : / ? # in a password"
         ) from None
     return Client(connection, where)
+
+
+def _tls(ca_file: Path | None) -> dict[str, Any]:
+    return {
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": None if ca_file is None else str(ca_file),
+        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+    }

@@ -53,12 +53,22 @@ class Settings(BaseSettings):
     kafka_config: dict[str, str] = Field(
         default_factory=dict, repr=False, description="More librdkafka properties, as JSON: TLS, SASL."
     )
+    kafka_username: str | None = Field(default=None, description="Kafka's SASL/SCRAM user; over TLS only.")
+    kafka_password_file: Path | None = Field(default=None, description="A file with that user's password.")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that Kafka's must be signed by; none: those the system trusts."
+    )
     kafka_replication: int = Field(default=-1, description="Replication factor of topics; -1: the broker's default.")
     topic_prefix: str = Field(default="overt.", description="What every topic's name begins with.")
     schema_registry_url: str | None = Field(
         default=None, repr=False, description="A Confluent-compatible registry; none: local ids."
     )
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False, description="Redis, without persistence.")
+    redis_username: str | None = Field(default=None, description="Redis's ACL user.")
+    redis_password_file: Path | None = Field(default=None, description="A file with that user's password.")
+    redis_ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that Redis's must be signed by; none: those the system trusts."
+    )
 
     deployment_key_file: Path | None = Field(default=None, description="The deployment key that wraps the keyring.")
     keyring_file: Path | None = Field(default=None, description="The keyring: watchlist and alert keys, wrapped.")
@@ -71,6 +81,10 @@ class Settings(BaseSettings):
     transient_key_life_s: int = Field(default=30, ge=2, le=600, description="Seconds a transient key lives.")
 
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
+    watched_disks: dict[str, Path] = Field(
+        default_factory=dict,
+        description="As JSON, name and folder: more disks whose free space /metrics tells, such as the broker's.",
+    )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Their port; 0: `serve` takes a free one and logs it, `run` has none."
     )
@@ -96,6 +110,18 @@ class Settings(BaseSettings):
                 f"{_PREFIX}TRANSIENT_KEY_LIFE_S ({self.transient_key_life_s}) should be larger than "
                 f"{_PREFIX}TRANSIENT_KEY_SLOT_S ({self.transient_key_slot_s})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_user_has_a_password(self) -> Self:
+        for server in ("kafka", "redis"):
+            pair = [f"{server}_username", f"{server}_password_file"]
+            missing = [name for name in pair if getattr(self, name) is None]
+            if len(missing) == 1:
+                there = next(name for name in pair if name not in missing)
+                raise ValueError(
+                    f"{_PREFIX}{missing[0].upper()} is not set, and {_PREFIX}{there.upper()} is: name both or none"
+                )
         return self
 
 

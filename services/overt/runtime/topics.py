@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Largest record: a lossless 720p frame takes about 1.5 MB, and Kafka's own default is 1 MiB."""
 
+READERS_GROUP = "overt-readers"
+"""In whose name a topic is read outside any group: librdkafka asks for a coordinator of it all the same."""
+
 _BATCH_OVERHEAD_BYTES = 64 * 1024
 _EVERYWHERE = {
     # With the producer's time a file that was filmed last year would be deleted at once, and a wrong clock refused.
@@ -37,9 +40,14 @@ class TopicSpec(BaseModel):
     record: str | None = Field(alias="schema", description="Name of the Avro record; None: no value, headers only.")
     key: str = Field(min_length=1)
     partitions: PositiveInt | Literal["cameras"]
-    producer: str = Field(min_length=1)
+    producer: str | list[str] = Field(min_length=1, description="A principal, or several.")
     consumers: list[str]
     config: dict[str, str] = Field(default_factory=dict, description="Kafka's topic configuration.")
+
+    @property
+    def producers(self) -> list[str]:
+        """Who writes it."""
+        return [self.producer] if isinstance(self.producer, str) else self.producer
 
     @field_validator("config", mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Kafka behind the bus's ports. Only this package imports confluent_kafka."""
 
+from overt.runtime.kafka.acls import apply_grants
 from overt.runtime.kafka.admin import apply_changes, existing_topics
 from overt.runtime.kafka.client import KafkaConfigError, KafkaSettings
 from overt.runtime.kafka.log import KafkaBacklog, KafkaFollower, KafkaLog
@@ -15,5 +16,6 @@ __all__ = [
     "KafkaSink",
     "KafkaSource",
     "apply_changes",
+    "apply_grants",
     "existing_topics",
 ]

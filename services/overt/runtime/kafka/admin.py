@@ -30,7 +30,7 @@ def existing_topics(settings: KafkaSettings, names: Collection[str]) -> Mapping[
     """Those of the named topics (with prefix) that the cluster has. Raises Unavailable."""
     trouble = Trouble("admin")
     admin = make(AdminClient, settings, trouble, {})
-    with _answering(settings, trouble):
+    with answering(settings, trouble):
         return _existing(admin, names)
 
 
@@ -64,16 +64,16 @@ def apply_changes(settings: KafkaSettings, changes: Iterable[Change], *, replica
     create = [c for c in steps if c.action is Action.CREATE]
     grow = [c for c in steps if c.action is Action.GROW]
     alter = [c for c in steps if c.action is Action.ALTER]
-    with _answering(settings, trouble):
+    with answering(settings, trouble):
         if create:
             new = [NewTopic(c.topic, c.partitions, replication, config=dict(c.config)) for c in create]
             # Another `apply` at the same time may have been first.
-            _wait(admin.create_topics(new, operation_timeout=_TIMEOUT_S), harmless=KafkaError.TOPIC_ALREADY_EXISTS)
+            wait(admin.create_topics(new, operation_timeout=_TIMEOUT_S), harmless=KafkaError.TOPIC_ALREADY_EXISTS)
         if grow:
             more = [NewPartitions(c.topic, c.partitions) for c in grow]
-            _wait(admin.create_partitions(more, operation_timeout=_TIMEOUT_S))
+            wait(admin.create_partitions(more, operation_timeout=_TIMEOUT_S))
         if alter:
-            _wait(admin.incremental_alter_configs([_alteration(c) for c in alter]))
+            wait(admin.incremental_alter_configs([_alteration(c) for c in alter]))
         _wait_until_seen(admin, [c for c in steps if c.action is not Action.OK])
 
 
@@ -102,7 +102,7 @@ def _alteration(change: Change) -> ConfigResource:
     return ConfigResource(ResourceType.TOPIC, change.topic, incremental_configs=entries)
 
 
-def _wait(futures: Mapping[Any, Future[Any]], *, harmless: int | None = None) -> None:
+def wait(futures: Mapping[Any, Future[Any]], *, harmless: int | None = None) -> None:
     """Waits for every topic, then raises for the first that was refused."""
     refused: list[str] = []
     away: KafkaException | None = None
@@ -123,7 +123,8 @@ def _wait(futures: Mapping[Any, Future[Any]], *, harmless: int | None = None) ->
 
 
 @contextmanager
-def _answering(settings: KafkaSettings, trouble: Trouble) -> Iterator[None]:
+def answering(settings: KafkaSettings, trouble: Trouble) -> Iterator[None]:
+    """Raises Unavailable for what a client raises when the cluster is away or refuses."""
     try:
         yield
     except KafkaException as error:

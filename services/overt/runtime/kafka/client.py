@@ -24,6 +24,8 @@ C = TypeVar("C")
 
 _NO_LEADER_YET = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
+_MISSING = frozenset({"_UNKNOWN_PARTITION", "_UNKNOWN_TOPIC", "UNKNOWN_TOPIC_OR_PART"})
+
 REQUEST_TIMEOUT_S = 5.0
 """How long one question to the cluster (metadata, offsets) may take before it counts as away."""
 
@@ -103,6 +105,17 @@ def code(error: KafkaException) -> int:
     """The KafkaError code of an exception."""
     first = error.args[0] if error.args else None
     return first.code() if isinstance(first, KafkaError) else KafkaError._FAIL
+
+
+def hint(name: str) -> str:
+    """What to do about an error, by its name, where there is something."""
+    if name in _MISSING:
+        return " (it does not exist: `overt topics apply` makes topics and partitions)"
+    if name == "MSG_SIZE_TOO_LARGE":
+        return " (the topic accepts less than Overt sends: `overt topics apply` sets max.message.bytes)"
+    if name.endswith("AUTHORIZATION_FAILED"):
+        return " (this user may not: `overt topics acls` says who may, and with --apply gives the rights)"
+    return ""
 
 
 def ask(question: Callable[[], C]) -> C:

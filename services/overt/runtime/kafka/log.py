@@ -10,8 +10,9 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from overt.ports import Record, Unavailable
-from overt.runtime.kafka.client import REQUEST_TIMEOUT_S, KafkaSettings, Trouble, ask, make, reason, to_record
+from overt.runtime.kafka.client import REQUEST_TIMEOUT_S, KafkaSettings, Trouble, ask, hint, make, reason, to_record
 from overt.runtime.kafka.properties import READER
+from overt.runtime.topics import READERS_GROUP
 
 _STALLED_S = 10.0
 _BACKLOG_S = 2.0
@@ -56,7 +57,7 @@ class KafkaFollower:
         self._topic = topic
         self._trouble = Trouble(f"reader of {topic}")
         # Kafka wants a group's name of every consumer; without subscription or commit there is no group.
-        conf = {**READER, "group.id": f"{settings.client_id}-reader"}
+        conf = {**READER, "group.id": READERS_GROUP}
         self._consumer: Consumer | None = make(Consumer, settings, self._trouble, conf)
         try:
             starts, self.ends = self._span(self._consumer, since_us)
@@ -109,7 +110,7 @@ class KafkaFollower:
         """First offset to read and offset after the last, by partition."""
         known = consumer.list_topics(self._topic, timeout=REQUEST_TIMEOUT_S).topics[self._topic]
         if known.error is not None:
-            raise Unavailable(f"topic {self._topic}: {known.error.str()} (`overt topics apply` makes topics)")
+            raise Unavailable(f"topic {self._topic}: {known.error.str()}{hint(known.error.name())}")
         ends: dict[int, int] = {}
         starts: dict[int, int] = {}
         for number in known.partitions:
@@ -155,6 +156,11 @@ class KafkaBacklog:
 
     def unconsumed(self, partition: int) -> int:
         """Records that the group has not committed. Raises Unavailable."""
+        committed, end = self.standing(partition)
+        return max(0, end - committed)
+
+    def standing(self, partition: int) -> tuple[int, int]:
+        """The offset from which the group would go on, and that after the last record. Raises Unavailable."""
         consumer, place = self._opened(), Place(self._topic, partition)
         try:
             low, high = ask(lambda: consumer.get_watermark_offsets(place, timeout=_BACKLOG_S))
@@ -167,7 +173,7 @@ class KafkaBacklog:
                 f"{self._trouble.because()}"
             ) from error
         # Without a commit the group will begin at the beginning; what retention took away cannot be consumed.
-        return max(0, high - max(low, committed.offset))
+        return max(low, committed.offset), high
 
     def close(self) -> None:
         consumer, self._consumer = self._consumer, None

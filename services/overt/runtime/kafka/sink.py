@@ -10,11 +10,9 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from overt.ports import TooLarge, Unavailable
-from overt.runtime.kafka.client import KafkaSettings, Trouble, code, make, reason
+from overt.runtime.kafka.client import KafkaSettings, Trouble, code, hint, make, reason
 from overt.runtime.kafka.properties import PRODUCER
 from overt.runtime.topics import MAX_MESSAGE_BYTES
-
-_MISSING = frozenset({"_UNKNOWN_PARTITION", "_UNKNOWN_TOPIC", "UNKNOWN_TOPIC_OR_PART"})
 
 
 class KafkaSink:
@@ -56,7 +54,7 @@ class KafkaSink:
         except KafkaException as error:
             if code(error) == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise TooLarge(f"a record for {topic} is larger than {MAX_MESSAGE_BYTES} bytes") from error
-            self._fail(f"{topic}: {reason(error)}{_hint(error.args[0].name())}")
+            self._fail(f"{topic}: {reason(error)}{hint(error.args[0].name())}")
         producer.poll(0)
 
     def flush(self, timeout_s: float) -> None:
@@ -85,7 +83,7 @@ class KafkaSink:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._refused[f"{message.topic()}: {error.str()}{_hint(error.name())}"] += 1
+            self._refused[f"{message.topic()}: {error.str()}{hint(error.name())}"] += 1
 
     def _fail(self, why: str) -> None:
         """Discards, then raises Unavailable."""
@@ -97,12 +95,3 @@ class KafkaSink:
         # Its last reference: librdkafka drops the queue and closes the connections without waiting for anybody.
         self._producer = None
         self._refused.clear()
-
-
-def _hint(name: str) -> str:
-    """What to do about an error, where there is something."""
-    if name in _MISSING:
-        return " (it does not exist: `overt topics apply` makes topics and partitions)"
-    if name == "MSG_SIZE_TOO_LARGE":
-        return " (the topic accepts less than Overt sends: `overt topics apply` sets max.message.bytes)"
-    return ""

@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition as Place
 
 from overt.ports import Rebalance, Record, TopicPartition, Unavailable
 from overt.runtime.kafka.bounded import BoundedCalls
-from overt.runtime.kafka.client import KafkaSettings, Trouble, log, make, reason, to_record
+from overt.runtime.kafka.client import KafkaSettings, Trouble, hint, log, make, reason, to_record
 from overt.runtime.kafka.commits import NO_PARTITION, REFUSED_BY_REBALANCE, OwedCommits
 from overt.runtime.kafka.properties import MEMBER
 
@@ -182,7 +182,8 @@ class KafkaSource:
         if error is not None:
             self._trouble.heard(error)
             if error.code() in _REFUSED_BY_CLUSTER or error.fatal():
-                raise Unavailable(f"Kafka at {self._settings.bootstrap} refuses group {self._group}: {error.str()}")
+                why = error.str() + hint(error.name())
+                raise Unavailable(f"Kafka at {self._settings.bootstrap} refuses group {self._group}: {why}")
             return
         record = to_record(message)
         where = (record.topic, record.partition)

@@ -1,0 +1,63 @@
+"""`overt topics acls`: who may read and write what on the cluster."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import click
+
+from overt.cli.errors import UserError
+from overt.cli.options import deployment_option
+from overt.cli.progress import say
+from overt.governance.deployment import Deployment
+from overt.runtime.cluster import TopicsAdmin
+from overt.runtime.grants import DOWNSTREAM, as_json, as_kafka, as_text
+from overt.runtime.settings import load_settings
+from overt.runtime.topics import TopicsError
+
+
+@click.command(short_help="Who may read and write what; with --apply on the cluster.")
+@deployment_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "kafka", "json"]),
+    default="text",
+    show_default=True,
+    help="A table, commands for kafka-acls.sh, or JSON.",
+)
+@click.option(
+    "--downstream",
+    multiple=True,
+    default=[DOWNSTREAM],
+    show_default=True,
+    metavar="NAME",
+    help="A system that takes alerts, and nothing else: its principal, and what its consumer groups' names begin with."
+    " Repeatable.",
+)
+@click.option("--apply", is_flag=True, help="Bring the cluster to it, as an administrator (OVERT_KAFKA_USERNAME).")
+def acls(
+    deployment: Deployment, form: Literal["text", "kafka", "json"], downstream: tuple[str, ...], apply: bool
+) -> None:
+    """The rights of each service's principal on Kafka, as they follow from producers and consumers in
+    schemas/topics.yaml. Without --apply it connects to nothing.
+
+    With --apply rights that are missing are given, and those that these principals have on the deployment's topics and
+    groups beyond these are taken away. What others have is left alone.
+
+    \b
+    Examples:
+      overt topics acls -d deployment.yaml
+      overt topics acls -d deployment.yaml --format kafka > acls.sh
+      overt topics acls -d deployment.yaml --downstream case-system --downstream control-room --apply
+    """
+    admin = TopicsAdmin(deployment, load_settings())
+    try:
+        rights = admin.grants(downstream)
+        for line in {"text": as_text, "kafka": as_kafka, "json": as_json}[form](rights):
+            click.echo(line)
+        if apply:
+            given, taken = admin.apply_grants(rights)
+            say(f"{len(rights)} rights: {len(given)} given now, {len(taken)} taken away")
+    except TopicsError as error:
+        raise UserError(str(error)) from error

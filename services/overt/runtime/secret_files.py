@@ -1,0 +1,59 @@
+"""Secrets and certificates that come as files. What is wrong with a file is said; what it holds never is."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+_MOST_BYTES = 65_536
+_OPEN_TO_OTHERS = 0o037
+"""Its group may read it, since that is how orchestrators hand a secret to a process that is not root."""
+
+
+class SecretFileError(ValueError):
+    """A file cannot be used as what it should be. The text names the file and what to do."""
+
+
+def read_password(path: Path) -> str:
+    """The one line of a file, which others than its owner and their group cannot read. Raises SecretFileError."""
+    text = _read(path, "one line with the password", private=True)
+    lines = text.splitlines()
+    if not text.strip():
+        raise SecretFileError(f"{path} is empty: expected one line with the password")
+    if len(lines) != 1:
+        raise SecretFileError(f"{path} has {len(lines)} lines: expected one, with the password")
+    return lines[0]
+
+
+def check_certificates(path: Path) -> Path:
+    """The path of a file of PEM certificates, which only its owner and group may change: whoever could, could make a
+    server of their own look trusted. Raises SecretFileError."""
+    expected = "one or more certificates in PEM (-----BEGIN CERTIFICATE-----)"
+    if "-----BEGIN CERTIFICATE-----" not in _read(path, expected, private=False):
+        raise SecretFileError(f"{path} holds no certificate: expected {expected}")
+    return path
+
+
+def _read(path: Path, expected: str, *, private: bool) -> str:
+    try:
+        # Not blocking: a named pipe in the file's place would else hang the start.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise SecretFileError(f"{path} is missing: expected a file with {expected}") from None
+    except OSError as error:
+        raise SecretFileError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise SecretFileError(f"{path} is no file: expected one with {expected}")
+        mode = stat.S_IMODE(status.st_mode)
+        if private and mode & _OPEN_TO_OTHERS:
+            raise SecretFileError(f"{path} is open to others (mode {mode:04o}): chmod 600 {path}")
+        if mode & stat.S_IWOTH:
+            raise SecretFileError(f"{path} can be changed by everybody (mode {mode:04o}): chmod o-w {path}")
+        if status.st_size > _MOST_BYTES:
+            raise SecretFileError(f"{path} has {status.st_size} bytes: expected {expected}")
+        return os.read(handle, _MOST_BYTES).decode("utf-8", "replace")
+    finally:
+        os.close(handle)
