@@ -86,6 +86,21 @@ def test_people_come_onto_the_list_and_leave_it_for_good_while_it_is_used(
             ("watchlist_entry_updated", subject(COMES), "description"),
         ]
 
+        # 5 the list is destroyed, and with it what the matchers hold
+        vectors = [entry_in(cluster, record_of(cluster, person)).vector.tobytes() for person in (STAYS, COMES)]
+        who, certificate = tmp_path / "who.json", tmp_path / "destroyed.json"
+        destroyed = ("--published", "--reason", "over", "--pseudonyms", who, "--certificate", certificate, "--yes")
+        cluster.cli("watchlist", "destroy", "-d", cluster.file, *destroyed)
+        said = json.loads(certificate.read_text())["certificate"]
+        assert (said["entries"], said["keys_destroyed"]) == (3, 2), "one was removed and replayed"
+        assert (said["keys_left"], said["matchers"], said["matchers_missing"]) == (0, 2, 0)
+        for replica in cluster.replicas("matcher"):
+            assert replica.scrape().total("overt_gallery_entries") == 0
+        for vector in vectors:
+            forgotten(cluster, vector)
+        for person in (GOES, STAYS, COMES):
+            assert cluster.cli("watchlist", "was-listed", subject(person), "--pseudonyms", who) == "yes\n"
+
 
 def changed(cluster: Cluster, command: str, *arguments: str | Path) -> list[dict[str, Any]]:
     said = cluster.cli("watchlist", command, *arguments, "-d", cluster.file, "--json", "--wait", "30")
@@ -102,8 +117,8 @@ def alerted_on(cluster: Cluster, person: str, since_us: int = 0) -> None:
 def record_of(cluster: Cluster, person: str) -> Record:
     assert cluster.world.peek is not None
     peek = cluster.world.peek
-    [found] = [r for r in cluster.records("watchlist") if peek(r)["subject_id"] == subject(person)]
-    return found
+    theirs = [r for r in cluster.records("watchlist") if r.value and peek(r)["subject_id"] == subject(person)]
+    return theirs[-1]
 
 
 def entry_in(cluster: Cluster, record: Record) -> WatchlistEntry:

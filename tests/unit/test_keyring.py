@@ -256,6 +256,25 @@ def test_a_watchlists_keys_are_swept_from_every_shard(folder: Path) -> None:
     assert [key.owner for key in ring.every_key()] == ["entry:stays"]
 
 
+def test_a_prolonged_key_opens_what_it_sealed_and_lives_longer_and_none_is_revived(folder: Path) -> None:
+    now_us = 1_000_000
+    ring = Keyring(folder / "keyring", load_deployment_key(folder / "secret"), "d1", clock=lambda: now_us)
+    sealed = [ring.create(f"entry:{n}", now_us + HOUR_US).key.seal(b"x", b"") for n in range(3)]
+    ring.create("entry:for ever")
+    ring.destroy("entry:1")
+    ring.create("entry:ended", now_us + 1)
+    now_us += 2
+    owners = [f"entry:{name}" for name in ("0", "1", "for ever", "ended", "never made")]
+    assert ring.prolong(owners, now_us + HOUR_US) == 1
+    assert ring.prolong(owners, now_us + 60) == 0, "nobody's life is shortened"
+    assert ring.sweep(now_us + HOUR_US - 1) == 2, "the one that ended and the one that nobody prolonged"
+    fresh = Keyring(folder / "keyring", load_deployment_key(folder / "secret"), "d1", clock=lambda: now_us)
+    key = fresh.get("entry:0")
+    assert key is not None
+    assert (key.key.open(sealed[0], b""), key.expires_at_us) == (b"x", now_us + HOUR_US)
+    assert fresh.is_destroyed("entry:1")
+
+
 def test_racing_processes_make_one_shard_and_lose_no_key(folder: Path) -> None:
     """All begin with a keyring that has no shard yet."""
     script = 'ring.create_entry_keys([f"{sys.argv[2]}-{n}" for n in range(30)])'

@@ -16,13 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overt.cli.watchlist_file import destroy, show, verify, was_listed
+from overt.cli.errors import UserError
+from overt.cli.watchlist_end import destroy
+from overt.cli.watchlist_file import show, verify
+from overt.cli.watchlist_pseudonyms import was_listed
 from overt.messages import WatchlistEntry
 from overt.ports import KeyGone
 from overt.runtime.keyring import Keyring, create_deployment_key, load_deployment_key
 from overt.runtime.vault import MAGIC
+from overt.runtime.watchlist_changes import PUBLISHED
 from overt.runtime.watchlist_file import WatchlistFile, WatchlistFileError
-from overt.watchlist.sealed import Destruction, Manifest, Pseudonyms, pseudonyms
+from overt.watchlist.sealed import Destruction, Manifest, Pseudonyms, hidden
 from tests.support.messages import SPACE, entry, picture, unit
 from tests.support.typed import DEPLOYMENT
 
@@ -189,11 +193,20 @@ def test_a_list_that_makes_no_sense_is_not_written(desk: Desk, entries: list[Wat
     assert not (desk.folder / "list.watchlist").exists()
 
 
-def test_pseudonyms_answer_who_was_listed_and_differ_from_list_to_list(desk: Desk) -> None:
-    first, second = desk.written(people()), desk.written(people())
-    kept = [pseudonyms(m, ["s-0", "s-1", "s-1"], b"k" * 32) for m in (first, second)]
-    assert kept[0].includes("s-0", b"k" * 32)
-    assert not kept[0].includes("s-2", b"k" * 32)
+def test_pseudonyms_answer_who_was_listed_and_differ_from_list_to_list() -> None:
+    key = b"k" * 32
+    kept = [
+        Pseudonyms(
+            list_id=list_id,
+            deployment_id="d1",
+            content_sha256=None,
+            written_at_us=0,
+            subjects=hidden(["s-0", "s-1", "s-1"], list_id, key),
+        )
+        for list_id in ("l1", "l2")
+    ]
+    assert kept[0].includes("s-0", key)
+    assert not kept[0].includes("s-2", key)
     assert not kept[0].includes("s-0", b"x" * 32)
     assert len(kept[0].subjects) == 2
     assert set(kept[0].subjects).isdisjoint(kept[1].subjects)
@@ -251,6 +264,8 @@ def test_destroying_makes_copies_unreadable_and_writes_a_certificate_that_can_be
     written = json.loads(office.with_name("list.watchlist.destroyed.json").read_text())
     certificate = Destruction.model_validate(written["certificate"])
     assert (certificate.keys_destroyed, certificate.keys_left, certificate.destroyed_by) == (3, 0, "Records")
+    assert (certificate.published, certificate.matchers_missing) == ("never", 0)
+    assert "matchers" not in certificate.statement
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(written["public_key"]))
     public.verify(bytes.fromhex(written["signature"]), certificate.canonical())
     with pytest.raises(InvalidSignature):
@@ -261,3 +276,34 @@ def test_destroying_makes_copies_unreadable_and_writes_a_certificate_that_can_be
     assert CliRunner().invoke(was_listed, ["s-1", "--pseudonyms", str(who)]).stdout == "yes\n"
     absent = CliRunner().invoke(was_listed, ["s-9", "--pseudonyms", str(who)])
     assert (absent.exit_code, absent.stdout) == (7, "no\n")
+
+
+def test_a_list_that_was_published_is_not_destroyed_in_its_file_alone_unless_that_is_said(
+    office: Path, desk: Desk
+) -> None:
+    desk.keyring.create(PUBLISHED)
+    asked = [str(office), "--reason", "over", "--yes"]
+    refused = CliRunner().invoke(destroy, asked)
+    assert isinstance(refused.exception, UserError)
+    assert "--published" in str(refused.exception)
+    assert office.exists()
+    assert CliRunner().invoke(verify, [str(office)]).exit_code == 0, "nothing of it was destroyed"
+
+    assert CliRunner().invoke(destroy, [*asked, "--file-only"]).exit_code == 0
+    certificate = json.loads(office.with_name("list.watchlist.destroyed.json").read_text())["certificate"]
+    assert (certificate["published"], certificate["keys_left"]) == ("left", 0)
+    assert "hold in their memory until they end" in certificate["statement"]
+
+
+def test_without_a_file_and_without_kafka_there_is_nothing_to_destroy(office: Path) -> None:
+    del office
+    refused = CliRunner().invoke(destroy, ["--reason", "over", "--yes"])
+    assert "name the FILE" in str(refused.exception)
+
+
+def test_a_list_that_is_written_again_with_a_later_end_prolongs_its_entries(desk: Desk) -> None:
+    desk.written(people(), hours=1)
+    desk.written(people(), hours=3)
+    desk.now_us += 2 * HOUR_US
+    desk.keyring.sweep(desk.now_us)
+    assert [e.entry_id for e in desk.file().read(SPACE)] == ["e0", "e1", "e2"]

@@ -13,6 +13,7 @@ from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.cli.progress import Bar, Pace, say
 from overt.cli.watchlist_live import accountable, changing, report
+from overt.cli.watchlist_pseudonyms import deployment_key, write_pseudonyms
 from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
 from overt.messages import AuditAction
@@ -46,7 +47,15 @@ from overt.watchlist.sheet import render
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for report.txt, report.json and contact-sheet.html, which shows the people on the list.",
 )
-def build(source: Path | None, deployment: Deployment, out: Path, report_dir: Path | None) -> None:
+@click.option(
+    "--pseudonyms",
+    "pseudonyms_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also keep who is on it, by pseudonyms, for `overt watchlist was-listed`.",
+)
+def build(
+    source: Path | None, deployment: Deployment, out: Path, report_dir: Path | None, pseudonyms_file: Path | None
+) -> None:
     """Enrol the images of SOURCE with the deployment's models, each entry sealed under its own key, and report.
 
     SOURCE is a folder (one subfolder, or one file-name prefix, for each subject), a manifest (.csv or .json) beside its
@@ -78,6 +87,11 @@ def build(source: Path | None, deployment: Deployment, out: Path, report_dir: Pa
     if not built.entries:
         raise UserError("nobody could be enrolled, and no file was written; the reasons stand above", 6)
     say(f"watchlist: {out}")
+    if pseudonyms_file is not None:
+        manifest = WatchlistFile(out, deployment.deployment_id, keyring, now_us).manifest()
+        subjects = {entry.subject_id for entry in built.entries}
+        key = deployment_key(settings)
+        write_pseudonyms(pseudonyms_file, deployment, manifest.list_id, manifest.content_sha256, subjects, key)
     if built.refusals:
         raise UserError(f"{len(built.refusals)} refused, and not in {out}; the reasons stand above", 6)
 

@@ -142,18 +142,13 @@ def log(deployment: Deployment, as_json: bool) -> None:
       overt watchlist log -d deployment.yaml
       overt watchlist log -d deployment.yaml --json | jq -r .reason
     """
-    configure_logging("WARNING", load_settings().log_format)
-    world = cluster_world(deployment, load_settings(), realtime=True, client="watchlist")
-    assert world.peek is not None
-    for record in world.log.read(world.topic("audit")):
-        event = world.peek(record)
-        if event["deployment_id"] != deployment.deployment_id:
-            continue
-        if as_json:
-            tell(json.dumps(event))
-        else:
-            about = " ".join(filter(None, (event["subject_id"], event["entry_id"])))
-            tell(f"{moment(event['at_us'])}  {event['action']}  {about}  by {event['actor']}: {event['reason']}")
+    with changing(deployment, By("", "")) as changes:
+        for event in changes.audited():
+            if as_json:
+                tell(json.dumps(event))
+            else:
+                about = " ".join(filter(None, (event["subject_id"], event["entry_id"])))
+                tell(f"{moment(event['at_us'])}  {event['action']}  {about}  by {event['actor']}: {event['reason']}")
 
 
 @contextmanager

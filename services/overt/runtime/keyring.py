@@ -26,6 +26,8 @@ from overt.runtime.keyring_ring import DurableKey, Ring
 __all__ = ["DurableKey", "Keyring", "create_deployment_key", "entry_owner", "load_deployment_key"]
 
 _ENTRY = "entry:"
+ALERT = "alert:"
+"""How the owners of keys of alert images begin; the hour follows."""
 _MAIN_IDS = b"\x00"
 """How the ids of keys in the main file begin; those of the shards begin with 1 to 255, their number."""
 _SHARDS = 255
@@ -79,6 +81,10 @@ class Keyring:
         """All keys that exist: for whoever proves what they still open."""
         return [key for ring in self._rings() for key in ring.every_key()]
 
+    def alert_keys(self) -> Sequence[DurableKey]:
+        """The keys of alert images that exist, whatever the number of watchlist entries: they lie in the main file."""
+        return [key for key in self._main.every_key() if key.owner.startswith(ALERT)]
+
     def __len__(self) -> int:
         """Keys that exist."""
         return sum(len(ring) for ring in self._rings())
@@ -106,6 +112,15 @@ class Keyring:
             ring = self._main if number is None else self._shard(number)
             gone += 0 if ring is None else ring.destroy(*those)
         return gone
+
+    def prolong(self, owners: Sequence[str], until_us: int) -> int:
+        """Lets keys live until then where they would end before, and returns how many; what has ended or was destroyed
+        is not revived."""
+        prolonged = 0
+        for number, those in _by_shard(owners).items():
+            ring = self._main if number is None else self._shard(number)
+            prolonged += 0 if ring is None else ring.prolong(those, until_us)
+        return prolonged
 
     def sweep(self, now_us: int) -> int:
         """Destroys the keys that have expired (hours of alert images, watchlists); returns how many. Cheap when there

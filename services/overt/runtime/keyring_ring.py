@@ -121,6 +121,19 @@ class Ring:
                 self._rewrite_without(contents, gone)
         return len(gone)
 
+    def prolong(self, owners: Sequence[str], until_us: int) -> int:
+        """Lets the owners' keys live until then where they would end before; one that has ended is not revived. Returns
+        how many were prolonged."""
+        if not _ending(self._current(), owners, self._clock(), until_us):
+            return 0
+        with self._file.locked():
+            contents = self._current()
+            ending = _ending(contents, owners, self._clock(), until_us)
+            if ending:
+                prolonged = {wrapped.owner: self._rewrapped(wrapped, until_us) for wrapped in ending}
+                self._file.write(replace(contents, keys={**contents.keys, **prolonged}))
+        return len(ending)
+
     def sweep(self, now_us: int) -> int:
         """Destroys the keys that have expired (hours of alert images); returns how many. Cheap when there are none."""
         self._current()
@@ -167,10 +180,17 @@ class Ring:
                 raise KeyGone(f"the key of {owner} was destroyed; it cannot be made again: use a new id")
 
     def _wrapped(self, owner: str, expires_at_us: int | None) -> WrappedKey:
-        key, now_us = SealingKey.random(self._id_prefix), self._clock()
-        associated = self._associated(key.key_id.hex(), owner, now_us, expires_at_us)
-        sealed = base64.b64encode(self._deployment_key.seal(key.reveal(), associated)).decode()
-        return WrappedKey(key.key_id.hex(), owner, now_us, expires_at_us, sealed)
+        return self._sealed(DurableKey(SealingKey.random(self._id_prefix), owner, self._clock(), expires_at_us))
+
+    def _rewrapped(self, wrapped: WrappedKey, expires_at_us: int) -> WrappedKey:
+        return self._sealed(replace(self._unwrapped(wrapped), expires_at_us=expires_at_us))
+
+    def _sealed(self, durable: DurableKey) -> WrappedKey:
+        key_id, owner = durable.key.key_id.hex(), durable.owner
+        created_at_us, expires_at_us = durable.created_at_us, durable.expires_at_us
+        associated = self._associated(key_id, owner, created_at_us, expires_at_us)
+        sealed = base64.b64encode(self._deployment_key.seal(durable.key.reveal(), associated)).decode()
+        return WrappedKey(key_id, owner, created_at_us, expires_at_us, sealed)
 
     def _unwrapped(self, wrapped: WrappedKey) -> DurableKey:
         created_at_us, expires_at_us = wrapped.created_at_us, wrapped.expires_at_us
@@ -188,3 +208,9 @@ class Ring:
 
 def _expired(contents: Contents, now_us: int) -> list[WrappedKey]:
     return [w for w in contents.keys.values() if w.expires_at_us is not None and w.expires_at_us <= now_us]
+
+
+def _ending(contents: Contents, owners: Sequence[str], now_us: int, until_us: int) -> list[WrappedKey]:
+    """The owners' keys that have not ended yet and will before `until_us`."""
+    theirs = [contents.keys[owner] for owner in owners if owner in contents.keys]
+    return [w for w in theirs if w.expires_at_us is not None and now_us < w.expires_at_us < until_us]

@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from overt.messages import AuditAction, AuditEvent, WatchlistEntry
 from overt.ports import Clock, KeyGone, NotAuthentic, Record, Sink, Undecodable
@@ -16,6 +17,8 @@ from overt.runtime.replicas import RedisReplicas
 from overt.runtime.watchlist import CHANGE
 from overt.runtime.world import World
 
+PUBLISHED = "list:published"
+"""Owner of a mark in the keyring: the deployment's list is on Kafka, where matchers have taken it from."""
 _FLUSH_S = 30.0
 _LOOK_AGAIN_S = 0.005
 _MEMBERS_AGAIN_S = 1.0
@@ -38,6 +41,7 @@ class Change:
     change_id: str
     action: AuditAction
     entry_id: str
+    """Empty where it is about the whole list."""
     subject_id: str | None
     began_s: float
     """Monotonic seconds at which its publishing began."""
@@ -97,6 +101,25 @@ class WatchlistChanges:
         self._flush()
         return changes
 
+    def destroy(self, entry_ids: Sequence[str]) -> list[Change]:
+        """Removes all of these as one change of the list; none, where there are none."""
+        self.keyring.destroy(*(entry_owner(entry_id) for entry_id in entry_ids))
+        change = Change(str(uuid.uuid4()), AuditAction.LIST_DESTROYED, "", None, time.monotonic())
+        for number, entry_id in enumerate(entry_ids, start=1):
+            headers = {CHANGE: change.change_id} if number == len(entry_ids) else {}  # it has one partition
+            self._open().produce(self.world.topic("watchlist"), key=entry_id, value=None, headers=headers)
+        self._audit(AuditAction.LIST_DESTROYED, None, None)
+        self._flush()
+        return [change] if entry_ids else []
+
+    def audited(self) -> Iterator[dict[str, Any]]:
+        """What was done to the deployment's list, the oldest first: fields of audit events."""
+        assert self.world.peek is not None
+        for record in self.world.log.read(self.world.topic("audit")):
+            event = self.world.peek(record)
+            if event["deployment_id"] == self.world.deployment.deployment_id:
+                yield event
+
     def wait(self, changes: Sequence[Change], timeout_s: float) -> Iterator[Applied]:
         """What became of each change, in their order, as soon as it is known; all together wait for `timeout_s`."""
         deadline_s = time.monotonic() + timeout_s
@@ -115,7 +138,8 @@ class WatchlistChanges:
                 time.sleep(_LOOK_AGAIN_S)
 
     def listed(self, entry_ids: Collection[str], subjects: Collection[str]) -> dict[str, Record]:
-        """By entry, the last record of these entries and of those of these subjects, as far as they are listed."""
+        """By entry, the last record of these entries and of those of these subjects. One whose key has gone is among
+        them until a tombstone follows: a removal that was interrupted can be done again."""
         entries, people = frozenset(entry_ids), frozenset(subjects)
         # Most records of a long list are about nobody who was asked for, and need not be read to know it.
         names = [subject.encode() for subject in people] if len(people) <= _FEW else [b""]
@@ -126,7 +150,7 @@ class WatchlistChanges:
         return self._listed(perhaps, lambda plain: plain["entry_id"] in entries or plain["subject_id"] in people)
 
     def everybody(self) -> dict[str, Record]:
-        """By entry, the last record of every entry that is listed."""
+        """By entry, the last record of every entry; see `listed`."""
         return self._listed(lambda _: True, lambda _: True)
 
     def subject_of(self, record: Record) -> str:
@@ -150,8 +174,7 @@ class WatchlistChanges:
                 found.pop(record.key, None)
             elif plain["revision"] >= found.get(record.key, (0, record))[0]:  # else late, and for matchers too
                 found[record.key] = plain["revision"], record
-        gone = {name for name in found if self.keyring.is_destroyed(entry_owner(name))}
-        return {name: record for name, (_, record) in found.items() if name not in gone}
+        return {name: record for name, (_, record) in found.items()}
 
     def opened(self, record: Record) -> WatchlistEntry | None:
         """The entry of a record; None where it cannot be opened any more."""
@@ -172,6 +195,8 @@ class WatchlistChanges:
             until[entry.valid_until_us].append(entry_owner(entry.entry_id))
         for until_us, owners in until.items():
             self.keyring.create_many(owners, until_us)
+            self.keyring.prolong(owners, until_us)
+        self.keyring.create(PUBLISHED)
 
     def _publish(self, entry_id: str, subject_id: str | None, value: object, action: AuditAction) -> Change:
         change = Change(str(uuid.uuid4()), action, entry_id, subject_id, time.monotonic())

@@ -87,7 +87,9 @@ class WatchlistFile:
         if len(set(ids)) != len(ids):
             raise WatchlistFileError(f"{self.path}: an entry's id is there twice: name each image of a subject once")
         total, subjects, by_category = counts(entries)
-        self._keyring.create_many([entry_owner(entry_id) for entry_id in ids], expires_at_us)
+        owners = [entry_owner(entry_id) for entry_id in ids]
+        self._keyring.create_many(owners, expires_at_us)
+        self._keyring.prolong(owners, expires_at_us)
         list_id = str(uuid.uuid4())
         self._keyring.create(list_owner(list_id), expires_at_us)
         digest = hashlib.sha256()
@@ -173,6 +175,17 @@ class WatchlistFile:
         destroyed = self._keyring.destroy(*owners)
         self._keyring.destroy(list_owner(manifest.list_id))
         return destroyed, sum(self._keyring.get(owner) is not None for owner in owners)
+
+    def supersede(self, manifest: Manifest) -> None:
+        """Destroys a list's own key and no entry's: another list has taken its place, and no copy of it is accepted."""
+        self._keyring.destroy(list_owner(manifest.list_id))
+
+    def superseded(self) -> bool:
+        """Whether the list's key is gone while entries of it can be opened: they are another list's now. Raises
+        WatchlistFileError."""
+        if self._keyring.get(list_owner(self.unproven_manifest().list_id)) is not None:
+            return False
+        return any(self._keyring.get(entry_owner(row["entry_id"])) is not None for row in self.rows())
 
     def _sealed(self, entries: Sequence[WatchlistEntry], digest: hashlib._Hash, progress: Progress) -> Iterator[Schema]:
         for done, entry in enumerate(entries, start=1):

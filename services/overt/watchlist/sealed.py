@@ -92,10 +92,9 @@ class Pseudonyms(_Strict):
     format: Literal[1] = 1
     list_id: str
     deployment_id: str
-    content_sha256: str
-    """Of the file that it speaks of."""
-    created_at_us: int
-    expires_at_us: int
+    content_sha256: str | None
+    """Of the file that it speaks of; None where the list was on Kafka only."""
+    written_at_us: int
     subjects: tuple[str, ...]
     """Sorted, so that their order tells nothing."""
 
@@ -104,16 +103,9 @@ class Pseudonyms(_Strict):
         return pseudonym(subject_id, self.list_id, key) in self.subjects
 
 
-def pseudonyms(manifest: Manifest, subjects: Iterable[str], key: bytes) -> Pseudonyms:
-    """Who is on a list, by pseudonyms. They differ from list to list, so that two lists cannot be compared."""
-    return Pseudonyms(
-        list_id=manifest.list_id,
-        deployment_id=manifest.deployment_id,
-        content_sha256=manifest.content_sha256,
-        created_at_us=manifest.created_at_us,
-        expires_at_us=manifest.expires_at_us,
-        subjects=tuple(sorted({pseudonym(subject, manifest.list_id, key) for subject in subjects})),
-    )
+def hidden(subjects: Iterable[str], list_id: str, key: bytes) -> tuple[str, ...]:
+    """The pseudonyms of subjects on one list. They differ from list to list, so that two cannot be compared."""
+    return tuple(sorted({pseudonym(subject, list_id, key) for subject in subjects}))
 
 
 def pseudonym(subject_id: str, list_id: str, key: bytes) -> str:
@@ -121,32 +113,52 @@ def pseudonym(subject_id: str, list_id: str, key: bytes) -> str:
     return hmac.new(key, f"{list_id}\x1f{subject_id}".encode(), hashlib.sha256).hexdigest()
 
 
+_GONE = (
+    "The keys of the list's entries exist in the deployment's keyring no more, so no copy of the file or of a topic's "
+    "records can be opened with it. Not covered: a backup of the keyring together with the deployment key; blocks that "
+    "a solid-state disk or a copying file system keeps."
+)
+_HELD = " Not covered either: what matchers that have not confirmed hold in their memory until they end."
+
+
 class Destruction(_Strict):
     """The certificate that a watchlist was destroyed: who, when, why, and what of it remains."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     list_id: str
     deployment_id: str
-    content_sha256: str
-    created_at_us: int
+    content_sha256: str | None
+    """Of the sealed file; None where there was none and the list was on Kafka only."""
+    created_at_us: int | None
+    """When the file was made."""
     destroyed_at_us: int
     destroyed_by: str
     reason: str
     entries: int
+    """Of the file, and of the deployment's topic where it was destroyed there too."""
     keys_destroyed: int
     """Entries whose keys were destroyed now; those of removed entries had gone before."""
     keys_left: int
     """Entries of the list that could still be opened. Anything but 0 is a failure."""
     files_overwritten: tuple[str, ...]
-    statement: str = (
-        "The keys of the list's entries exist in the deployment's keyring no more, so no copy of the file or of a "
-        "topic's records can be opened with it. Not covered: a backup of the keyring together with the deployment key; "
-        "blocks that a solid-state disk or a copying file system keeps."
-    )
+    published: Literal["never", "removed", "left"]
+    """Whether the deployment's list was ever published to running matchers, and what became of it there."""
+    matchers: int
+    """Matchers that ran and have confirmed that they hold nothing of it any more."""
+    matchers_missing: int
+    """Matchers that ran and have not. Anything but 0 is a failure."""
+
+    statement: str
+    """The same in words, and what is not covered: `statement`."""
 
     def canonical(self) -> bytes:
         """The bytes that are signed."""
         return self.model_dump_json().encode()
+
+
+def statement(*, held: bool) -> str:
+    """A certificate in words. held: matchers may still have the list in their memory."""
+    return _GONE + (_HELD if held else "")
 
 
 def signed(certificate: Destruction, public_key: str, signature: str) -> dict[str, Any]:
