@@ -161,6 +161,32 @@ def test_a_life_longer_than_a_whole_one_is_not_believed(client: Client, elapsed:
 
 
 @pytest.mark.redis
+def test_a_key_that_redis_keeps_past_its_life_is_counted(client: Client) -> None:
+    """Asked of Redis itself, since a process that has given its copy up could not tell."""
+    keys = RedisTransientKeys(client, "d1", "s1", slot_s=0.2, life_s=0.4)
+    key = keys.current()
+    client.call("PERSIST", f"overt:d1:key:s1:{key.slot}")
+    assert keys.overdue() == 0
+    wait_until(lambda: keys.overdue() == 1)
+    another = RedisTransientKeys(client, "d1", "s2", slot_s=0.2, life_s=0.4)
+    another.current()
+    time.sleep(1.7)
+    assert another.overdue() == 0, "one that expires is none, nor is another site's"
+
+
+@pytest.mark.redis
+def test_each_key_that_is_given_up_is_told_once(client: Client, elapsed: Time) -> None:
+    told: list[None] = []
+    keys = RedisTransientKeys(client, "d1", "s1", elapsed=elapsed, given_up=lambda: told.append(None))
+    keys.current()
+    assert len(keys.ages_s()) == 1
+    assert told == []
+    elapsed.now_s += 31.0
+    assert keys.ages_s() == keys.ages_s() == []
+    assert told == [None]
+
+
+@pytest.mark.redis
 def test_redis_drops_a_key_at_the_end_of_its_life(client: Client) -> None:
     sealing = RedisTransientKeys(client, "d1", "s1", slot_s=0.2, life_s=0.4)
     key = sealing.current()

@@ -320,6 +320,21 @@ def test_keys_alive_and_the_oldest_are_told_and_given_up_at_the_end(site: Site, 
     assert (vault.keys_alive(), vault.oldest_key_age_s()) == (0, None)
 
 
+def test_the_oldest_key_of_alert_images_and_its_end_are_told(alone: Site, now: Now) -> None:
+    """Entry keys are none of them."""
+    vault = alone.vault()
+    assert vault.durable_keys() == 1
+    assert vault.oldest_alert_key_us() is None
+    made_us = now.us
+    sealed_by(vault, Custody.ALERT)
+    now.us += 3_600_000_000
+    sealed_by(vault, Custody.ALERT)
+    oldest = vault.oldest_alert_key_us()
+    assert oldest is not None
+    assert oldest[0] == made_us
+    assert 24 * 3_600_000_000 <= oldest[1] - made_us <= 25 * 3_600_000_000
+
+
 def failing(site: Site) -> list[Callable[[], object]]:
     """Every way in which a vault fails."""
     vault = site.vault()

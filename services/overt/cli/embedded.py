@@ -17,6 +17,7 @@ from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
 from overt.governance.loading import load_deployment
 from overt.runtime.certified import UNCERTIFIED, demand_certificate
+from overt.runtime.disks import Disks
 from overt.runtime.embedded import EmbeddedRun
 from overt.runtime.enrolment import Enrolment, enrol_folder
 from overt.runtime.frame_rules import CameraSummary
@@ -150,7 +151,8 @@ def run_embedded(
     embedded = EmbeddedRun(
         wiring, bus, enrolment.entries, on_alert=outputs.alert, observe=outputs.observe if annotate else None
     )
-    health = HealthServer(metrics.registry, healthy=embedded.healthy, ready=embedded.ready)
+    disks = Disks.of(settings, metrics, out=out)
+    health = HealthServer(metrics.registry, healthy=embedded.healthy, ready=embedded.ready, refresh=disks.tell)
     if settings.metrics_port:
         open_pages(health, settings)
     cameras: Mapping[str, CameraSummary] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from overt.governance.deployment import Deployment
 from overt.messages import TOPIC_OF
@@ -53,7 +53,7 @@ def cluster_world(
     """
     kafka = kafka_settings(settings, client)
     redis = connect_redis(settings)
-    vault = _vault(deployment, settings, redis)
+    vault = _vault(deployment, settings, redis, metrics)
     if metrics is not None:
         metrics.key_life_seconds.set(settings.transient_key_life_s)
     keys = _Keys(vault, metrics, Disks.of(settings, metrics))
@@ -89,13 +89,15 @@ def cluster_world(
     )
 
 
-def _vault(deployment: Deployment, settings: Settings, redis: Client) -> SealingVault:
+def _vault(deployment: Deployment, settings: Settings, redis: Client, metrics: Metrics | None) -> SealingVault:
+    told = metrics.keys_destroyed.labels(Custody.TRANSIENT.value).inc if metrics is not None else lambda: None
     transient = RedisTransientKeys(
         redis,
         deployment.deployment_id,
         deployment.site.site_id,
         slot_s=settings.transient_key_slot_s,
         life_s=settings.transient_key_life_s,
+        given_up=told,
     )
     keyring = open_keyring(deployment, settings) if settings.keyring_file else None
     missing = open_missing_keyring(deployment, settings)
@@ -110,14 +112,12 @@ class _Keys:
     vault: SealingVault
     metrics: Metrics | None
     disks: Disks
-    counted: Counted = field(default_factory=Counted)
 
     def refresh(self) -> None:
         """Brings the gauges of keys up to date, when they are asked for."""
         if self.metrics is not None:
             self.metrics.keys_alive.set(self.vault.keys_alive())
             self.metrics.oldest_key_age_seconds.set(self.vault.oldest_key_age_s() or 0.0)
-            self.metrics.keys_destroyed.labels(Custody.TRANSIENT.value).inc(self.counted.since(self.vault.keys_given_up()))
             self.disks.tell()
             with suppress(Unavailable):
                 self.metrics.overdue_keys.set(self.vault.overdue_keys())

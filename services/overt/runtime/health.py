@@ -9,7 +9,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from overt.ports import Unavailable
@@ -31,8 +31,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class HealthServer:
-    """Serves until `close`. healthy: the loop still turns; ready: the service can do its work now; refresh brings
-    gauges up to date that nobody else does, and may raise Unavailable."""
+    """Serves until `close`: the registry's metrics, and those of the process (processor, memory, open files).
+
+    healthy: the loop still turns; ready: the service can do its work now; refresh brings gauges up to date that nobody
+    else does, and may raise Unavailable."""
 
     def __init__(
         self,
@@ -43,6 +45,8 @@ class HealthServer:
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._registry = registry
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
         self._healthy = healthy
         self._ready = ready
         self._refresh = refresh
@@ -85,7 +89,7 @@ class HealthServer:
     def _metrics(self) -> tuple[int, str, bytes]:
         with suppress(Unavailable):  # the rest is told all the same, and never more wanted than when a part is away
             self._refresh()
-        return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+        return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry) + generate_latest(self._process)
 
     def _health(self) -> tuple[int, str, bytes]:
         return _verdict(self._healthy(), "the loop has stood still")

@@ -15,6 +15,7 @@ from overt.messages import Alert, Embedding, Face, Frame, Match, Message, Pass
 _LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _WORK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _SIMILARITY = tuple(round(0.30 + 0.02 * i, 2) for i in range(36))
+_QUALITY = tuple(round(0.05 * i, 2) for i in range(1, 21))
 
 
 class Metrics:
@@ -63,6 +64,12 @@ class Metrics:
 
         # Recognition
         self.faces = counter("faces", "Crops sent on for an embedding. Far above passes: tracks are torn.", "camera")
+        self.face_quality = histogram(
+            "face_quality",
+            "Quality of the faces sent on, 0 to 1. A heap at the low end: mend light, angle or distance of the camera.",
+            _QUALITY,
+            "camera",
+        )
         self.embeddings = counter("embeddings", "Probes made. Below faces for long: the embedder is behind.", "camera")
         self.fusions_expired = counter(
             "fusions_expired",
@@ -143,8 +150,37 @@ class Metrics:
         self.oldest_key_age_seconds = gauge(
             "oldest_transient_key_age_seconds", "Age of the oldest such key. Above 30 s: passers-by stay readable."
         )
+        self.key_life_seconds = gauge(
+            "transient_key_life_seconds", "How long a transient key may live. Over a minute: passers-by stay readable."
+        )
+        self.overdue_keys = gauge(
+            "overdue_transient_keys", "Transient keys that Redis holds past their life. Any: they do not expire."
+        )
+        self.keys_destroyed = counter(
+            "keys_destroyed",
+            "Keys given up: transient by each process, alert in the keyring. Flat while people pass: none is erased.",
+            "custody",
+        )
+        self.oldest_alert_key_age_seconds = gauge(
+            "oldest_alert_key_age_seconds",
+            "Age of the oldest key that opens pictures of alerts. Over the retention and an hour: none is destroyed.",
+        )
+        self.alert_key_overdue_seconds = gauge(
+            "alert_key_overdue_seconds",
+            "How long a key of alert pictures has outlived its retention. Over 3 min: no matcher or alerter runs.",
+        )
         self.durable_keys = gauge("durable_keys", "Keys in the keyring: watchlist entries and hours of alert images.")
         self.gallery_entries = gauge("gallery_entries", "Entries that can match. 0: nobody will be found.")
+        self.watchlist_changed_seconds = gauge(
+            "watchlist_changed_timestamp_seconds", "When this matcher last took a change of the watchlist in; 0: never."
+        )
+        self.watchlist_oldest_enrolment_seconds = gauge(
+            "watchlist_oldest_enrolment_timestamp_seconds",
+            "When the oldest entry was enrolled, a removed one until a restart. Over a day ago: build the list anew.",
+        )
+        self.watchlist_removals = counter(
+            "watchlist_removals", "Entries that left the gallery since their removal, their keys destroyed."
+        )
         self.watchlist_refused = counter(
             "watchlist_refused", "Watchlist records that could not enter the gallery, by reason.", "reason"
         )
@@ -206,6 +242,18 @@ class Metrics:
         self.guard_unjudged_alerts = gauge(
             "guard_unjudged_alerts", "Alerts nobody has judged. Growing: the guard weighs no pass after the oldest."
         )
+
+        # The deployment, and the machine
+        self.deployment_start_seconds = gauge(
+            "deployment_start_timestamp_seconds", "When the deployment's window begins. Ahead: nothing is captured yet."
+        )
+        self.deployment_end_seconds = gauge(
+            "deployment_end_timestamp_seconds", "When the deployment's window ends. Past: nothing may be captured."
+        )
+        self.disk_free_bytes = gauge(
+            "disk_free_bytes", "Free where the place's files lie. Falling to a tenth of its size: make room.", "place"
+        )
+        self.disk_size_bytes = gauge("disk_size_bytes", "Size of the disk where the place's files lie.", "place")
         self.build = info("build", "The version that runs.")
         self.build.info({"version": __version__})
 
@@ -224,6 +272,7 @@ class Metrics:
         match message:
             case Face():
                 self.faces.labels(message.camera_id).inc()
+                self.face_quality.labels(message.camera_id).observe(message.quality)
             case Embedding():
                 self.embeddings.labels(message.camera_id).inc()
             case Pass():

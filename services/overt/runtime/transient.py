@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +41,19 @@ local name = KEYS[1] .. ':' .. string.format('%.0f', slot)
 redis.call('SET', name, ARGV[3], 'NX', 'PX', ARGV[2])
 return {slot, redis.call('GET', name), redis.call('PTTL', name), (slot + 1) * slot_ms - now_ms}
 """
+# How many slots' keys are there that have been used and lived: a key is made in its slot and lives from then on.
+_COUNT_OVERDUE = """
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local slot_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
+local last = math.floor((now_ms - life_ms - 1000) / slot_ms) - 1
+local found = 0
+for slot = last - math.ceil(tonumber(ARGV[3]) / slot_ms), last do
+    found = found + redis.call('EXISTS', KEYS[1] .. ':' .. string.format('%.0f', slot))
+end
+return found
+"""
+_OVERDUE_MS = 900_000
 _FIND = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
 
 
@@ -69,6 +83,11 @@ class TransientKeys(Protocol):
         An idle process calls it now and then, since a key that nobody asks for is not given up by itself."""
         ...
 
+    def overdue(self) -> int:
+        """Keys past their life that can still be had from where they come from; there should be none. Raises
+        Unavailable."""
+        ...
+
     def forget(self) -> None:
         """Gives up every key held here, as at the end of the process."""
         ...
@@ -77,14 +96,16 @@ class TransientKeys(Protocol):
 class _Held:
     """The keys in this process's memory, each given up at the end of its life. Not locked."""
 
-    def __init__(self, elapsed: Elapsed) -> None:
+    def __init__(self, elapsed: Elapsed, given_up: Callable[[], object] = lambda: None) -> None:
         self._elapsed = elapsed
+        self._given_up = given_up
         self._keys: dict[bytes, TransientKey] = {}
 
     def alive(self) -> dict[bytes, TransientKey]:
         now_s = self._elapsed()
         for key_id in [key_id for key_id, held in self._keys.items() if held.ends_at_s <= now_s]:
             del self._keys[key_id]
+            self._given_up()
         return self._keys
 
     def add(self, key: TransientKey) -> TransientKey:
@@ -135,6 +156,10 @@ class MemoryTransientKeys:
         with self._lock:
             return self._held.ages_s()
 
+    def overdue(self) -> int:
+        """See `TransientKeys`: they come from this process, which gives them up."""
+        return 0
+
     def forget(self) -> None:
         """See `TransientKeys`."""
         with self._lock:
@@ -146,7 +171,7 @@ class RedisTransientKeys:
     """Transient keys of all replicas of a site, as `overt:<deployment>:key:<site>:<slot>`; threads may share them.
 
     The current key is asked for again every second, so that after Redis lost everything nobody goes on sealing for
-    long with a key that no other process can get.
+    long with a key that no other process can get. `given_up` is told of each key whose life is over here.
     """
 
     def __init__(
@@ -158,6 +183,7 @@ class RedisTransientKeys:
         slot_s: float = SLOT_S,
         life_s: float = LIFE_S,
         elapsed: Elapsed = elapsed_s,
+        given_up: Callable[[], object] = lambda: None,
     ) -> None:
         _check(slot_s, life_s)
         self._client = client
@@ -166,12 +192,13 @@ class RedisTransientKeys:
         self._life_ms = round(life_s * 1000)
         self._elapsed = elapsed
         self._lock = threading.Lock()
-        self._held = _Held(elapsed)
+        self._held = _Held(elapsed, given_up)
         self._current_id = b""
         self._current_until_s = 0.0
         self._checked = False
         self._ask_current = client.script(_CURRENT)
         self._ask = client.script(_FIND)
+        self._ask_overdue = client.script(_COUNT_OVERDUE)
 
     def current(self) -> TransientKey:
         """See `TransientKeys`."""
@@ -206,6 +233,11 @@ class RedisTransientKeys:
         """See `TransientKeys`."""
         with self._lock:
             return self._held.ages_s()
+
+    def overdue(self) -> int:
+        """See `TransientKeys`. Looks for the keys of the slots before, as many as make a quarter of an hour: one that
+        was told to persist, or to live longer, is found for so long. Older ones `overt erasure verify` finds."""
+        return int(self._ask_overdue([self._prefix], [self._slot_ms, self._life_ms, _OVERDUE_MS]))
 
     def forget(self) -> None:
         """See `TransientKeys`. Other processes and Redis keep theirs."""

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 
 from overt.messages import Kind
 from overt.ports import Clock, Custody, KeyGone, NotAuthentic
-from overt.runtime.keyring import Keyring, entry_owner
+from overt.runtime.keyring import ALERT, Keyring, entry_owner
 from overt.runtime.keys import OVERHEAD_BYTES, SealingKey
 from overt.runtime.transient import TransientKeys
 
@@ -131,6 +131,19 @@ class SealingVault:
         """The age of the oldest of them; None when there is none. Asks nobody."""
         return max(self._transient.ages_s(), default=None)
 
+    def overdue_keys(self) -> int:
+        """Transient keys past their life that can still be had; there should be none. Raises Unavailable."""
+        return self._transient.overdue()
+
+    def oldest_alert_key_us(self) -> tuple[int, int] | None:
+        """When the oldest key of alert images was made, and the earliest moment at which one had or has to be
+        destroyed, in microseconds since the Unix epoch; None where there is no such key. Raises Unavailable."""
+        keys = [key for keyring in self._keyrings() for key in keyring.alert_keys()]
+        if not keys:
+            return None
+        ends_us = [key.expires_at_us for key in keys if key.expires_at_us is not None]
+        return min(key.created_at_us for key in keys), min(ends_us, default=self._clock())
+
     def entry_removed(self, entry_id: str) -> bool:
         """Whether a watchlist entry's key was destroyed. Raises Unavailable, NoKeyring."""
         return self._durable().is_destroyed(entry_owner(entry_id))
@@ -162,7 +175,7 @@ class SealingVault:
     def _key_of_the_hour(self, kind: str) -> SealingKey:
         """Alerts about missing people have keys of their own, wherever they lie."""
         hour = self._clock() // _HOUR_US
-        name = f"alert:{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%dT%H}"
+        name = f"{ALERT}{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%dT%H}"
         if kind == Kind.MISSING:
             name = f"{name}:{kind}"
         apart = self._missing if kind == Kind.MISSING else None

@@ -96,6 +96,8 @@ class WatchlistView:
         self._revisions: dict[str, int] = {}
         """Of each entry in the gallery."""
         self._removed: set[str] = set()
+        self._oldest_us: int | None = None
+        """When the oldest entry that came in was enrolled; one that was removed meanwhile counts."""
         self._ready = False
 
     def gallery(self) -> Gallery:
@@ -143,6 +145,7 @@ class WatchlistView:
         finally:
             adds = [entry for entry in changes.values() if entry is not None]
             self._gallery.apply(adds, [entry_id for entry_id, entry in changes.items() if entry is None])
+            self._tell_changes(adds, changed=bool(changes))
             for entry in adds:
                 self._spend(entry.vector)
             self._untold.extend(told)
@@ -153,6 +156,7 @@ class WatchlistView:
         if entry is None:
             if record.value is None:
                 self._removed.add(record.key)
+                self._metrics.watchlist_removals.inc(record.key in self._revisions)
             self._drop(record.key, changes)
         elif entry.entry_id in self._removed:
             self._refuse(record.key, "removed", "it was removed: somebody who is listed again gets a new entry")
@@ -162,6 +166,13 @@ class WatchlistView:
             self._drop(record.key, changes)
             self._revisions[entry.entry_id] = entry.revision
             changes[entry.entry_id] = entry
+
+    def _tell_changes(self, adds: Collection[WatchlistEntry], *, changed: bool) -> None:
+        if changed:
+            self._metrics.watchlist_changed_seconds.set_to_current_time()
+        for entry in adds:
+            self._oldest_us = min(entry.enrolled_at_us, self._oldest_us or entry.enrolled_at_us)
+        self._metrics.watchlist_oldest_enrolment_seconds.set((self._oldest_us or 0) / 1e6)
 
     def _drop(self, entry_id: str, changes: dict[str, WatchlistEntry | None]) -> None:
         before = changes.get(entry_id)

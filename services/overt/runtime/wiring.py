@@ -37,6 +37,7 @@ from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.removed import WithoutRemoved
 from overt.runtime.runners import Runner, StatefulRunner, StatelessRunner
+from overt.runtime.series import begin_at_zero
 from overt.runtime.settings import Settings
 from overt.runtime.watchlist import WatchlistView
 from overt.runtime.worker import Companion, Plan, Worker
@@ -78,6 +79,7 @@ class Wiring:
             "matcher": self._matcher,
             "alerter": self._alerter,
         }
+        begin_at_zero(self.metrics, service, self.deployment)
         runner, most, companion = build[service]()
         world = self.world
 
@@ -113,6 +115,7 @@ class Wiring:
         Raises overt.frame.source.CameraError for a source that cannot be one, or whose file cannot be read.
         """
         deployment, world = self.deployment, self.world
+        begin_at_zero(self.metrics, "frame", deployment)
         rules = FrameRules(
             realtime=self.realtime,
             serving=serving,
