@@ -8,9 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
+from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.cli.pages import open_pages
 from overt.cli.topics import acls
@@ -26,7 +29,10 @@ from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
 from overt.runtime.topics import table
 from overt.runtime.wiring import STAGES, Wiring
-from overt.runtime.world import World, partition_count
+from overt.runtime.world import partition_count
+
+if TYPE_CHECKING:
+    from overt.runtime.statistics import StatisticsService
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +41,7 @@ _DRAIN_S = 9.0
 
 
 @click.command()
-@click.argument("service", type=click.Choice(["frame", *STAGES]))
+@click.argument("service", type=click.Choice(["frame", *STAGES, "statistics"]))
 @deployment_option
 @click.option(
     "--realtime/--no-realtime",
@@ -58,28 +64,41 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     metrics = Metrics()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if service == "statistics":
+        counting = _statistics(deployment, settings, metrics)
+        pages = Pages(settings, metrics, counting.refresh)
+        _serve(service, pages, stop, counting.run, counting.ready, lambda: counting.last_turn_s)
+        return
     subjects = None if deployment.certificate is None else subjects_listed(deployment)
     demand_certificate(deployment, LoadedModels(deployment, settings, metrics), subjects, _log.warning)
     if service in ("matcher", "alerter"):
         demand_keyrings(deployment, settings)  # without them the first match could not be sealed: say so now
     world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    pages = Pages(settings, metrics, world.refresh)
     if service == "frame":
         frames = wiring.frame_service(serving=True)
-        _serve(service, settings, metrics, world, stop, frames.run, frames.ready, lambda: frames.last_turn_s)
+        _serve(service, pages, stop, frames.run, frames.ready, lambda: frames.last_turn_s)
     else:
         worker = wiring.worker(service)
-        _serve(service, settings, metrics, world, stop, worker.run, worker.ready, lambda: worker.last_turn_s)
+        _serve(service, pages, stop, worker.run, worker.ready, lambda: worker.last_turn_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What /metrics shows, and where."""
+
+    settings: Settings
+    metrics: Metrics
+    refresh: Callable[[], None]
 
 
 def _serve(
     service: str,
-    settings: Settings,
-    metrics: Metrics,
-    world: World,
+    pages: Pages,
     stop: threading.Event,
     run: Callable[[threading.Event], object],
     ready: Callable[[], bool],
@@ -87,18 +106,28 @@ def _serve(
 ) -> None:
     """Runs until the stop, with the health pages beside it, and says when it is ready, waits, or has stopped."""
     health = HealthServer(
-        metrics.registry,
+        pages.metrics.registry,
         healthy=lambda: time.monotonic() - last_turn_s() < _STANDS_STILL_S,
         ready=ready,
-        refresh=world.refresh,
+        refresh=pages.refresh,
     )
-    open_pages(health, settings)
+    open_pages(health, pages.settings)
     threading.Thread(target=_end_in_time, args=(service, stop), name="end-in-time", daemon=True).start()
     try:
         with watched(service, ready):
             run(stop)
     finally:
         health.close()
+
+
+def _statistics(deployment: Deployment, settings: Settings, metrics: Metrics) -> StatisticsService:
+    try:
+        from overt.runtime.statistics import StatisticsService  # Faust is an extra, needed only here
+    except ImportError as error:
+        raise UserError(
+            f"Faust is not whole here ({error.name} is missing); install the extra: overt[statistics]"
+        ) from error
+    return StatisticsService(deployment, settings, metrics)
 
 
 def _end_in_time(service: str, stop: threading.Event) -> None:

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     transient_key_slot_s: int = Field(default=10, ge=1, le=60, description="Seconds that share one transient key.")
     transient_key_life_s: int = Field(default=30, ge=2, le=600, description="Seconds a transient key lives.")
 
+    statistics_stall_s: float = Field(
+        default=60.0, ge=5, le=3600, description="Seconds without progress after which statistics ends, with code 4."
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
     watched_disks: dict[str, Path] = Field(
         default_factory=dict,

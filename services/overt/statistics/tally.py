@@ -62,9 +62,9 @@ class Tally:
                 self._judgement(fact, new)
         return new
 
-    def touched(self) -> bool:
-        """Whether `take_touched` would give anything."""
-        return bool(self._touched)
+    def knows(self, fact_id: str) -> bool:
+        """Whether this fact was counted."""
+        return fact_id in self._known
 
     def take_touched(self, revision: int) -> list[SiteStats]:
         """The windows in which a fact was counted or told again since the last call, in a fixed order."""
