@@ -19,6 +19,7 @@ from overt.runtime.kafka import KafkaConfigError
 from overt.runtime.keyring_format import KeyringError
 from overt.runtime.logs import configure_logging
 from overt.runtime.settings import SettingsError
+from overt.runtime.topics import TopicsError
 from overt.runtime.watchlist_file import WatchlistFileError
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _WRONG_USE = (
     KeyringError,
     SchemaError,
     SettingsError,
+    TopicsError,
 )
 
 

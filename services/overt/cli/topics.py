@@ -6,14 +6,12 @@ from typing import Literal
 
 import click
 
-from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.cli.progress import say
 from overt.governance.deployment import Deployment
 from overt.runtime.cluster import TopicsAdmin
 from overt.runtime.grants import DOWNSTREAM, as_json, as_kafka, as_text
 from overt.runtime.settings import load_settings
-from overt.runtime.topics import TopicsError
 
 
 @click.command(short_help="Who may read and write what; with --apply on the cluster.")
@@ -52,12 +50,9 @@ def acls(
       overt topics acls -d deployment.yaml --downstream case-system --downstream control-room --apply
     """
     admin = TopicsAdmin(deployment, load_settings())
-    try:
-        rights = admin.grants(downstream)
-        for line in {"text": as_text, "kafka": as_kafka, "json": as_json}[form](rights):
-            click.echo(line)
-        if apply:
-            given, taken = admin.apply_grants(rights)
-            say(f"{len(rights)} rights: {len(given)} given now, {len(taken)} taken away")
-    except TopicsError as error:
-        raise UserError(str(error)) from error
+    rights = admin.grants(downstream)
+    for line in {"text": as_text, "kafka": as_kafka, "json": as_json}[form](rights):
+        click.echo(line)
+    if apply:
+        given, taken = admin.apply_grants(rights)
+        say(f"{len(rights)} rights: {len(given)} given now, {len(taken)} taken away")

@@ -95,7 +95,7 @@ class Client:
         except redis.exceptions.NoPermissionError as error:
             raise _NotPermitted(f"Redis at {self.where} refuses a command to this user: {error}") from error
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise Unavailable(f"Redis at {self.where} does not answer: {error}") from error
+            raise Unavailable(f"Redis at {self.where} does not answer: {error}{_hint(str(error))}") from error
         except redis.ResponseError as error:
             word = str(error).split(" ", 1)[0].rstrip(":")
             if isinstance(error, redis.ReadOnlyError | redis.exceptions.OutOfMemoryError) or word in _AWAY:
@@ -133,6 +133,13 @@ def connect(
             "expected redis://host:port/0, rediss://... or unix://path; percent-encode @ : / ? # in a password"
         ) from None
     return Client(connection, where)
+
+
+def _hint(why: str) -> str:
+    """What to do about it, where that is known."""
+    if why.startswith(("NOAUTH", "HELLO must be called")):
+        return " (it asks for a user: set OVERT_REDIS_USERNAME and OVERT_REDIS_PASSWORD_FILE)"
+    return ""
 
 
 def _tls(ca_file: Path | None) -> dict[str, Any]:

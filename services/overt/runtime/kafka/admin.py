@@ -103,8 +103,9 @@ def _alteration(change: Change) -> ConfigResource:
 
 
 def wait(futures: Mapping[Any, Future[Any]], *, harmless: int | None = None) -> None:
-    """Waits for every topic, then raises for the first that was refused."""
+    """Waits for every topic or right, then raises for those that were refused: Unavailable where this user may not."""
     refused: list[str] = []
+    forbidden: list[str] = []
     away: KafkaException | None = None
     for topic, future in futures.items():
         try:
@@ -112,12 +113,20 @@ def wait(futures: Mapping[Any, Future[Any]], *, harmless: int | None = None) -> 
         except KafkaException as error:
             if code(error) == harmless:
                 continue
-            if code(error) < 0 or error.args[0].retriable():  # the client's own: it got no answer
+            name = str(getattr(topic, "name", topic))
+            if error.args[0].name().endswith("AUTHORIZATION_FAILED"):  # the broker's own text is a dump of the request
+                forbidden.append(name)
+            elif code(error) < 0 or error.args[0].retriable():  # the client's own: it got no answer
                 away = error
             else:
-                refused.append(f"{getattr(topic, 'name', topic)}: {reason(error)}")
+                refused.append(f"{name}: {reason(error)}")
     if away is not None:
         raise away
+    if forbidden:
+        raise Unavailable(
+            f"the cluster does not let this user do it: authorization failed for {forbidden[0]} and "
+            f"{len(forbidden) - 1} more; it takes an administrator as OVERT_KAFKA_USERNAME"
+        )
     if refused:
         raise TopicsError(f"the cluster refuses: {'; '.join(refused)}")
 
