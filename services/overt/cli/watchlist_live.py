@@ -26,7 +26,7 @@ from overt.runtime.cluster import cluster_world, open_replicas
 from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.logs import configure_logging
 from overt.runtime.settings import load_settings
-from overt.runtime.watchlist_changes import Applied, By, Change, WatchlistChanges
+from overt.runtime.watchlist_changes import Applied, By, Change, NotListed, WatchlistChanges
 from overt.runtime.world import now_us
 from overt.watchlist.sealed import moment
 
@@ -164,6 +164,8 @@ def changing(deployment: Deployment, by: By) -> Iterator[WatchlistChanges]:
     )
     try:
         yield changes
+    except NotListed as error:
+        raise UserError(str(error), 6) from None
     except KeyGone as error:
         raise UserError(f"{error}; a removed entry does not come back: give the image another file name", 6) from None
     finally:

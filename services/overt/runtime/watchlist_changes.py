@@ -26,6 +26,10 @@ _FEW = 8
 """Subjects that are looked for in the bytes of every record of the list."""
 
 
+class NotListed(ValueError):
+    """Entries that never were on the deployment's list."""
+
+
 @dataclass(frozen=True, slots=True)
 class By:
     """Who changes the list, and why: for the audit."""
@@ -93,7 +97,11 @@ class WatchlistChanges:
 
     def remove(self, entry_ids: Sequence[str], subject_of: Callable[[str], str | None]) -> list[Change]:
         """Removes entries: first their keys, so that nothing of them can be opened or alerted on any more, then from
-        every matcher."""
+        every matcher. Once more is no error. Raises NotListed for what never had a key, and then nothing has changed:
+        nobody must believe that somebody is gone because of a slip of the pen."""
+        never = [e for e in entry_ids if not self._had_a_key(entry_owner(e))]
+        if never:
+            raise NotListed(f"not on the list: {', '.join(sorted(never))}")
         self.keyring.destroy(*(entry_owner(entry_id) for entry_id in entry_ids))
         changes = [
             self._publish(entry_id, subject_of(entry_id), None, AuditAction.ENTRY_REMOVED) for entry_id in entry_ids
@@ -188,6 +196,9 @@ class WatchlistChanges:
     def close(self) -> None:
         if self._sink is not None:
             self._sink.close()
+
+    def _had_a_key(self, owner: str) -> bool:
+        return self.keyring.is_destroyed(owner) or self.keyring.get(owner) is not None
 
     def _make_keys(self, entries: Sequence[WatchlistEntry]) -> None:
         until: dict[int, list[str]] = defaultdict(list)
