@@ -153,12 +153,21 @@ class AvroFormat:
 
     def read_container(self, file: BinaryIO, record: str) -> tuple[Mapping[str, str], Iterator[Schema]]:
         """The metadata of a container file's header, and its records in today's form, one after the other. Raises
-        Undecodable, at once or while one reads on."""
+        Undecodable, at once or while one reads on.
+
+        The header says how to read the rest, and a stranger may have written it: a schema that Overt never wrote can
+        hold an array of 2^60 nothings in ten bytes, and packed blocks may unpack to more than there is memory.
+        """
         try:
             reader = fastavro.reader(file, self._reader(record))
             metadata: Mapping[str, str] = reader.metadata
+            packed, written = reader.codec != "null", local_id(reader.writer_schema)
         except Exception as error:  # as in `loads`
             raise Undecodable(f"it is no Avro container file of {record} ({type(error).__name__})") from None
+        if packed:
+            raise Undecodable("its blocks are packed, as Overt never writes them")
+        if written not in {local_id(schema) for schema in self.schemas.all() if schema["name"] == record}:
+            raise Undecodable(f"its schema of {record} is none that Overt has written")
         return metadata, _records(reader, record)
 
     def _reader(self, record: str) -> Any:
