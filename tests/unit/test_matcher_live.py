@@ -288,6 +288,19 @@ def test_without_hnswlib_everybody_is_compared_and_the_answer_says_so(monkeypatc
     assert not gallery.wants_index(), "it is not tried again and again"
 
 
+def test_where_there_is_no_room_for_an_index_everybody_is_compared_and_the_answer_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("hnswlib")
+    monkeypatch.setattr(IndexBuild, "_fresh", lambda _: HnswIndex(DIMENSION, 10**13))
+    gallery = _of(100)
+    answer = IndexBuild(gallery, Clock([1.0])).run()
+    assert answer.kind is Kind.EXACT
+    assert "no memory for an index of 10000000000000 entries" in answer.reason
+    assert not gallery.wants_index(), "it is not tried again and again"
+    assert len(found(gallery, range(3))) == 3
+
+
 def test_a_building_that_is_called_off_leaves_what_served() -> None:
     pytest.importorskip("hnswlib")
     gallery = indexed(_of(100))
