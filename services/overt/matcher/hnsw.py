@@ -51,7 +51,7 @@ class HnswIndex:
         self._graph = module.Index("ip", dimension)
         try:
             self._graph.init_index(max(1, capacity), M=links, ef_construction=width, random_seed=_SEED)
-        except RuntimeError as error:  # hnswlib: "Not enough memory"
+        except (RuntimeError, MemoryError) as error:  # hnswlib: "Not enough memory"; or a bare bad_alloc
             megabytes = memory_bytes(capacity, dimension, links) >> 20
             raise MemoryError(f"there is no memory for an index of {capacity} entries ({megabytes} MB)") from error
         self._graph.set_num_threads(1)
