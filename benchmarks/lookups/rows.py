@@ -74,7 +74,13 @@ def lines(task: Task) -> list[Line]:
     def exact(probes: Vectors, at_us: Sequence[int]) -> Sequence[Sequence[Candidate]]:
         return search_exactly(rows, probes, _SUBJECTS, at_us)
 
-    done = [Line("exact", memory_mb, took_s, None, "", *_timed(exact, known, task.seconds))]
+    done: list[Line] = []
+
+    def add(line: Line) -> None:
+        _say(f"{task.entries} entries: {line}")  # whoever interrupts a long measurement keeps what was measured
+        done.append(line)
+
+    add(Line("exact", memory_mb, took_s, None, "", *_timed(exact, known, task.seconds)))
     if not task.index or library() is None:
         return done
     before_mb, began_s = _resident_mb(), time.perf_counter()
@@ -87,10 +93,10 @@ def lines(task: Task) -> list[Line]:
     index.ef = _STOCK_EF
     stock = measure(rows, index, known, len(known))
     kept = _found(rows, index, mates)
-    done.append(Line("hnswlib, stock", memory_mb, took_s, stock, kept, *_timed(indexed, known, task.seconds)))
+    add(Line("hnswlib, stock", memory_mb, took_s, stock, kept, *_timed(indexed, known, task.seconds)))
     recall = _raise_ef(rows, index, known, task)
     kept = _found(rows, index, mates)
-    done.append(Line(f"HNSW, ef {index.ef}", memory_mb, took_s, recall, kept, *_timed(indexed, known, task.seconds)))
+    add(Line(f"HNSW, ef {index.ef}", memory_mb, took_s, recall, kept, *_timed(indexed, known, task.seconds)))
     return done
 
 
