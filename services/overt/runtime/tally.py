@@ -64,6 +64,9 @@ class Tally:
         """How the service stands at the moment."""
         for (topic, number), waiting in lag.items():
             self._metrics.consumer_lag.labels(self._service, topic, str(number)).set(waiting)
+            self._metrics.partition_paused.labels(
+                self._service, topic, str(number)
+            )  # there, as 0, before it ever rests
         self._metrics.ready.labels(self._service).set(ready)
 
     def left(self, partition: TopicPartition) -> None:

@@ -1,0 +1,86 @@
+"""Real Prometheus asks real runs: every panel and every rule meets series that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.grafana.questions import ALL
+from tests.support import runs
+from tests.support.models import CACHE
+from tests.support.process import Service, overt
+from tests.support.prometheus import PrometheusServer, Rule, alerts, prometheus_unavailable
+from tests.support.requirements import require
+from tests.support.scenes import Scenes
+
+EXPRESSIONS = [
+    pytest.param(line.expression, id=f"{dashboard.uid}: {panel.question} {number}")
+    for dashboard in ALL
+    for panel in dashboard.panels
+    for number, line in enumerate(panel.lines)
+]
+_SELECTOR = re.compile(r"\b(?:overt_\w+|overt:\w+|process_\w+|up)\b(?:\{[^}]*\})?")
+_OF_THE_STATISTICS = ("overt_guard_paused",)
+"""Series that only `overt serve statistics` has; one process counts nothing in windows."""
+
+
+@pytest.fixture(scope="module")
+def watched(scenes: Scenes, test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """`overt run` over a scene again and again, with one listed person, asked every second; it has alerted."""
+    require(prometheus_unavailable())
+    folder = tmp_path_factory.mktemp("watched")
+    person = "Ray_Romano"
+    scene = scenes.walk([person])
+    people = scenes.watchlist([person], folder / "people")
+    camera = runs.camera("c1", scene.video, scene.zone, loop=True)
+    content = runs.deployment([camera], people, models=runs.FAST, recognition={"cooldown_s": 1})
+    file = runs.write(folder / "deployment.yaml", content)
+    settings: dict[str, str | Path] = {"cache": CACHE, "models_dir": test_data / "models"}
+    run = Service(overt("run", file, "--out", folder / "out"), folder, settings=settings, name="run")
+    with run, PrometheusServer(folder / "prometheus", {"van": run.metrics_port}) as prometheus:
+        prometheus.wait_for("increase(overt_alerts_total[1m]) > 0", 120)
+        prometheus.wait_for("increase(overt_passes_total[1m]) > 0", 60)
+        prometheus.wait_evaluated()
+        yield prometheus
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_each_panel_has_an_answer(watched: PrometheusServer, expression: str) -> None:
+    """Also where nothing has gone wrong: then it is 0, and not nothing."""
+    if any(name in expression for name in _OF_THE_STATISTICS) and "vector(0)" not in expression:
+        pytest.skip("overt serve statistics has it, a run of one process has not")
+    assert watched.query(expression.replace("$__rate_interval", "1m")), expression
+
+
+def test_each_rule_was_evaluated_without_an_error(watched: PrometheusServer) -> None:
+    rules = {rule["name"]: rule for rule in watched.rules()}
+    assert {rule.name for rule in alerts()} | {"overt:window_open"} == set(rules)
+    assert {name: rule["lastError"] for name, rule in rules.items() if rule.get("lastError")} == {}
+    assert {rule["health"] for rule in rules.values()} == {"ok"}
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule.name)
+def test_what_a_rule_looks_at_is_there(watched: PrometheusServer, rule: Rule) -> None:
+    """A rule over series that do not exist could never fire."""
+    selectors = set(_SELECTOR.findall(rule.expression))
+    assert selectors
+    for selector in selectors:
+        if not selector.startswith(_OF_THE_STATISTICS):
+            assert watched.query(f"count({selector})"), selector
+
+
+def test_a_run_that_goes_well_raises_no_alarm_of_its_cameras_keys_or_watchlist(watched: PrometheusServer) -> None:
+    """What depends on the machine's speed and disk is left out."""
+    quiet = "Overt(Camera.*|NoFrames|Service.*|Bus.*|Dead.*|Partition.*|Galler.*|Watchlist.*|.*Key.*|Guard.*|Stat.*)"
+    assert watched.query(f'ALERTS{{alertname=~"{quiet}",alertstate="firing"}}') == []
+    assert watched.value("overt:window_open") == 1
+    assert watched.value("max(overt_camera_up)") == 1
+
+
+def test_no_person_is_in_any_series(watched: PrometheusServer) -> None:
+    found = watched.query('{__name__=~"overt.*"}')
+    assert len(found) > 200
+    assert not [series for series in found if "romano" in str(series).lower()]
