@@ -63,6 +63,18 @@ def test_no_index_is_begun_before_everything_that_was_there_is_in(gallery: Serve
     assert not [thread for thread in threading.enumerate() if thread.name == "gallery"]
 
 
+def test_a_long_list_says_how_far_it_is_while_it_comes_in_and_not_afterwards(
+    gallery: ServedGallery, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overt.runtime.gallery._LOADING_TOLD_EVERY_S", 0.0)
+    with caplog.at_level(logging.INFO):
+        gallery.apply([entry(n, n) for n in range(50)])
+        assert "gallery: 50 entries are in, 0 MB" in caplog.text
+        gallery.loaded()
+        gallery.apply([entry(50, 50)])
+    assert "51 entries are in" not in caplog.text
+
+
 def test_an_index_is_made_beside_it_and_told_and_kept_up(
     gallery: ServedGallery, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,9 @@ from overt.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _TOLD_EVERY_S = 30.0
+_LOADING_TOLD_EVERY_S = 10.0
+_BESIDE_BYTES = 300
+"""What is kept of an entry beside its numbers: ids, category, validity; measured at 1,000,000."""
 _ENDS_WITHIN_S = 5.0
 _MB = 1 << 20
 _WORDS = {Kind.EXACT: "everybody is compared", Kind.HNSW: "an HNSW index answers"}
@@ -41,6 +44,8 @@ class ServedGallery:
         self._live = LiveGallery(space_id, dimension, options or Options())
         self._metrics = metrics
         self._loaded = False
+        self._began_s: float | None = None
+        self._told_s = 0.0
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -64,8 +69,11 @@ class ServedGallery:
     def apply(self, adds: Sequence[WatchlistEntry] = (), removes: Sequence[str] = ()) -> None:
         """See `LiveGallery.apply`. An index overwrites what was removed within five seconds, on its thread. Raises
         BadEntry, and then nothing has changed."""
+        if self._began_s is None:
+            self._began_s = self._told_s = time.monotonic()
         self._live.apply(adds, removes)
         self._tell()
+        self._tell_loading()
         self._see_to_it()
 
     def loaded(self) -> None:
@@ -122,6 +130,15 @@ class ServedGallery:
             self._metrics.gallery_building.set(0)
         self._tell()
         _log.info("gallery: %s, after %.0f s", said(answer), time.monotonic() - began_s)
+
+    def _tell_loading(self) -> None:
+        """How far a long list has come, until everything is in."""
+        now_s, entries = time.monotonic(), len(self._live)
+        if self._loaded or self._began_s is None or now_s - self._told_s < _LOADING_TOLD_EVERY_S:
+            return
+        self._told_s = now_s
+        megabytes = entries * (4 * self._live.dimension + _BESIDE_BYTES) // _MB
+        _log.info("gallery: %d entries are in, %d MB, %.0f/s", entries, megabytes, entries / (now_s - self._began_s))
 
     def _tell(self) -> None:
         metrics, answer = self._metrics, self._live.answer
