@@ -266,6 +266,9 @@ CASES = [
     # Statistics
     Case("OvertStatisticsStalled", 90, 1, {"overt_statistics_stalled": "1x400"}),
     Case("OvertStatisticsStalled", 90, 0, {"overt_statistics_stalled": "0x400"}),
+    Case("OvertStatisticsMissing", 90, 1, {'up{job="overt",part="matcher"}': "1x400"}),
+    Case("OvertStatisticsMissing", 90, 0, {'up{job="overt",part="statistics"}': "1x400"}),
+    Case("OvertStatisticsMissing", 90, 0, {'up{job="overt",part="van"}': "1x400"}),
     Case("OvertGuardTripped", 30, 1, {'overt_guard_paused{service="frame"}': "1x400"}),
     Case("OvertGuardTripped", 30, 0, {'overt_guard_paused{service="frame"}': "0x400"}),
     Case("OvertGuardNear", 30, 1, {"overt_guard_evidence": "0.9x400", 'overt_guard_paused{service="frame"}': "0x400"}),
