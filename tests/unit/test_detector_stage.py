@@ -35,7 +35,7 @@ def stage(*, observe: bool = False, context: bool = False, budget: int = 4) -> D
     return DetectorStage(
         Locator(PaintedDetector(), min_face_px=32),
         ALIGNER,
-        calibration=shipped_calibration(),
+        calibration=shipped_calibration("centerface"),
         gate=Gate(min_face_px=32),
         shots=ShotPolicy(budget=budget),
         observe=observe,

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from overt.frame.source import CameraError
+from overt.frame.stillness import StillRule
 from overt.messages import Frame, Message
 from overt.picture import encode
 from overt.runtime.codec import PassingCodec
@@ -146,6 +148,23 @@ def test_several_cameras_are_read_in_turn(site: Site, folder: Path) -> None:
 
 
 # In real time
+
+
+def test_in_real_time_frames_like_the_last_one_sent_are_left_out_and_counted(site: Site, folder: Path) -> None:
+    """Each image is one level lighter than the one before. `frame_seq` counts what is sent."""
+    plan = _plan(folder, folder_fps=100.0)
+    run_beside_detector(site.service(plan, rules=FrameRules(still=StillRule(levels=10))), site)
+    *frames, _ = site.frames()
+    assert [f.frame_seq for f in frames] == list(range(len(frames)))
+    greys = [_grey(f) for f in frames]
+    assert all(later - before >= 10 for before, later in pairwise(greys))
+    dropped = sum(site.count("frames_dropped_total", camera="north", reason=r) for r in ("late", "backlog"))
+    assert site.count("frames_unchanged_total", camera="north") == IMAGES - dropped - len(frames) > 0
+
+
+def test_without_real_time_no_frame_is_left_out_for_being_like_another(site: Site, folder: Path) -> None:
+    run_beside_detector(site.service(_plan(folder), rules=replace(BATCH, still=StillRule(levels=10))), site)
+    assert len(site.frames()) == IMAGES + 1
 
 
 def test_in_real_time_frames_carry_the_wall_clock_a_deadline_and_the_lease(site: Site, folder: Path) -> None:

@@ -23,7 +23,6 @@ RISING: Mapping[str, bool] = {
     "yaw": False,
     "sharpness": True,
     "contrast": True,
-    "lost": False,
     "score": True,
 }
 """The components, and whether more of each is better."""
@@ -42,10 +41,12 @@ class Calibration:
         return (1 + math.exp(-self.best)) / (1 + math.exp(taken - self.best))
 
 
-def shipped_calibration() -> Calibration:
-    """The one that comes with the package."""
-    file = resources.files("overt.detector") / "calibration.yaml"
-    return read_calibration(yaml.safe_load(file.read_text("utf-8")), "calibration.yaml")
+def shipped_calibration(decoder: str) -> Calibration:
+    """The one that comes with the package for detectors of a family (`DetectorCard.decoder`): scores and landmarks of
+    another family are not on the same scale."""
+    name = f"{decoder}.yaml"
+    file = resources.files("overt.detector") / "calibrations" / name
+    return read_calibration(yaml.safe_load(file.read_text("utf-8")), name)
 
 
 def read_calibration(content: object, where: str) -> Calibration:

@@ -44,7 +44,7 @@ class Chooser:
         """The detection's track as it is afterwards, and the face when one is to be sent."""
         track = scene.tracks[scene.owners[detection]]
         xyxy, clock_us, policy = scene.found.xyxy[detection], scene.clock_us, self._policy
-        promised = promise(scene.found.landmarks[detection], float(scene.found.scores[detection]), self._calibration)
+        promised = promise(scene.found.landmarks[detection], self._calibration)
         if float((xyxy[2:] - xyxy[:2]).min()) < self._gate.min_face_px or promised < self._gate.min_promise:
             return track, None
         leaving = _leaving(track, scene)

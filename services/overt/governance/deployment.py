@@ -96,6 +96,10 @@ class Realtime(Part):
     max_delay_s: Number = Field(
         default=2.0, gt=0, le=600, description="Age in seconds past which a frame is shed and counted instead of read."
     )
+    skip_unchanged: Flag = Field(
+        default=True,
+        description="Whether frames that show nothing new are not sent on; two and more a second always are.",
+    )
 
 
 class Retention(Part):

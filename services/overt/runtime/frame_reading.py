@@ -20,6 +20,7 @@ from overt.frame.feed import Taken
 from overt.frame.playback import Playback, Played
 from overt.frame.readers import OpenReader, open_reader
 from overt.frame.source import CameraSource
+from overt.frame.stillness import Stillness
 from overt.frame.zone import Zone, ZoneError
 from overt.messages import Frame
 from overt.picture import Picture
@@ -68,6 +69,7 @@ class CameraReading:
         self._position = resume_at
         self._captured_at_us: int | None = None
         self._image_size = (0, 0)
+        self._stillness = Stillness(rules.still) if rules.still and rules.realtime else None
         self._said: tuple[str, float] = ("", 0.0)
         self._camera = Camera(
             source,
@@ -134,6 +136,9 @@ class CameraReading:
             cut = self._zone.cut(taken.bgr)
         except ZoneError as error:
             self._fail(str(error))
+            return None
+        if self._stillness is not None and self._stillness.unchanged(cut.bgr, taken.read_at_us):
+            self._metrics.frames_unchanged.labels(camera_id).inc()
             return None
         self._image_size = (taken.bgr.shape[1], taken.bgr.shape[0])
         self._captured_at_us = taken.read_at_us if rules.realtime else self.plan.started_at_us + taken.media_time_us

@@ -9,6 +9,7 @@ from enum import StrEnum
 from overt.frame.camera import Patience
 from overt.frame.readers import FOLDER_FPS
 from overt.frame.source import CameraError, CameraSource, parse_source
+from overt.frame.stillness import StillRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class FrameRules:
     flush_s: float = 1.0
     drain_s: float = 3.0
     patience: Patience = field(default_factory=Patience)
+    still: StillRule | None = None
+    """In real time: when a frame is like the last one sent and is left out. None: each is sent."""
 
     def window_is_ahead(self, now_us: int) -> bool:
         """Whether, in real time, nothing may be captured yet."""

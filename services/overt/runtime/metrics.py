@@ -43,6 +43,9 @@ class Metrics:
         self.frames_dropped = counter(
             "frames_dropped", "Frames read and not sent on. Rising: this machine cannot keep up.", "camera", "reason"
         )
+        self.frames_unchanged = counter(
+            "frames_unchanged", "Frames like the one sent before, so not sent. Work saved; people move.", "camera"
+        )
         self.frames_shed = counter(
             "frames_shed", "Frames that arrived past their deadline. Rising: add replicas of detector.", "camera"
         )

@@ -25,7 +25,7 @@ def quality_policy(recognition: Recognition, detector: DetectorCard) -> Mapping[
     threshold = recognition.detection_threshold
     return {
         "detection_threshold": plain(float(detector.score_threshold if threshold is None else threshold)),
-        "quality": plain(calibration.shipped_calibration()),
+        "quality": plain(calibration.shipped_calibration(detector.decoder)),
         "gate": plain(quality.Gate(min_face_px=float(recognition.min_face_px))),
         "shots": plain(bestshot.ShotPolicy(budget=recognition.crops_per_track)),
         "tracking": plain(track.Tracking()),

@@ -23,6 +23,7 @@ from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
 from overt.embedder.state import EmbedderState
 from overt.frame.readers import OpenReader, open_reader
+from overt.frame.stillness import still_rule
 from overt.governance.watchlists import Category
 from overt.matcher.live import Options
 from overt.matcher.stage import CategoryRule, MatcherStage
@@ -122,6 +123,7 @@ class Wiring:
             max_delay_s=deployment.realtime.max_delay_s,
             unconsumed_most=self.settings.unconsumed_frames,
             window_us=(deployment.window.start_us, deployment.window.end_us),
+            still=still_rule(deployment.recognition.min_face_px) if deployment.realtime.skip_unchanged else None,
         )
         return FrameService(
             plans_of(deployment),
@@ -167,7 +169,7 @@ class Wiring:
         stage = DetectorStage(
             self.locator(),
             self.aligner(),
-            calibration=shipped_calibration(),
+            calibration=shipped_calibration(self.models.detector.decoder),
             gate=Gate(min_face_px=options.min_face_px),
             shots=ShotPolicy(budget=options.crops_per_track),
             context=self.deployment.context,
