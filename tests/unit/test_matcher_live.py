@@ -259,6 +259,28 @@ def test_ef_is_raised_until_the_recall_holds_and_else_everybody_is_compared() ->
     assert (answer.kind, answer.recall.ef) == (Kind.HNSW, 512)
 
 
+def test_an_index_of_a_long_list_is_given_up_where_it_loses_people_in_a_part_of_it() -> None:
+    pytest.importorskip("hnswlib")
+    sparse = dataclasses.replace(WIDE, links=2, width=2, efs=(1, 2), trial=200)
+    done: list[int] = []
+    gallery = _of(700, sparse)
+    build = IndexBuild(gallery, Clock([2.0, 1.0]), lambda what, n, _: done.append(n) if what == "building" else None)
+    answer = build.run()
+    assert (answer.kind, gallery.answer) == (Kind.EXACT, answer)
+    assert "among the first 200 entries the index already loses" in answer.reason
+    assert answer.recall is not None
+    assert answer.recall.upper < 0.999
+    assert max(done) < 300, "the rest was not put in"
+    assert not gallery.wants_index()
+
+
+def test_an_index_of_a_long_list_that_loses_nobody_in_a_part_of_it_is_finished_and_serves() -> None:
+    pytest.importorskip("hnswlib")
+    gallery = _of(300, dataclasses.replace(WIDE, trial=100))
+    assert IndexBuild(gallery, Clock([2.0, 1.0])).run().kind is Kind.HNSW
+    assert found(gallery, range(9)) == found(ExactGallery(SPACE, [entry(n, n) for n in range(300)]), range(9))
+
+
 def test_what_changes_while_an_index_is_built_is_in_it_and_what_was_removed_is_not() -> None:
     pytest.importorskip("hnswlib")
     gallery = _of(300, dataclasses.replace(WIDE, probes=3100))

@@ -33,6 +33,8 @@ def test_the_bound_is_clopper_and_pearsons(tried: int, misses: int) -> None:
     found = max(0, tried - misses)
     wanted = binomtest(found, tried, alternative="greater").proportion_ci(0.95, "exact").low
     assert lower_bound(found, tried) == pytest.approx(wanted, abs=1e-9)
+    wanted = binomtest(found, tried, alternative="less").proportion_ci(0.95, "exact").high
+    assert Recall(found, tried, 64).upper == pytest.approx(wanted, abs=1e-9)
 
 
 def test_three_thousand_copies_allow_no_miss_and_five_thousand_one() -> None:

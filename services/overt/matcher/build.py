@@ -31,8 +31,9 @@ class Stopped(Exception):
 
 
 class IndexBuild:
-    """One attempt. 1 put all entries in, in the order of their ids, 2 measure what a look-up costs, 3 raise `ef` until
-    the mate recall holds or the index costs more than comparing everybody, 4 confirm it with fresh copies, 5 decide.
+    """One attempt. 1 put all entries in, in the order of their ids (of a long list a part, which is tried before the
+    rest), 2 measure what a look-up costs, 3 raise `ef` until the mate recall holds or the index costs more than
+    comparing everybody, 4 confirm it with fresh copies, 5 decide.
 
     clock: seconds, of any origin. stopped: asked often; `run` then raises Stopped.
     """
@@ -61,8 +62,7 @@ class IndexBuild:
             return answer
         live.begin(index)
         try:
-            self._fill(index)  # 1
-            answer = self._judge(index)  # 2, 3, 4
+            answer = self._fill(index) or self._judge(index)  # 1; 2, 3, 4
         except BaseException:
             live.abandon()
             raise
@@ -74,10 +74,12 @@ class IndexBuild:
         options, entries = self._live.options, len(self._live)
         return HnswIndex(self._live.dimension, entries + entries // 8, links=options.links, width=options.width)
 
-    def _fill(self, index: HnswIndex) -> None:
+    def _fill(self, index: HnswIndex) -> Answer | None:
+        """Puts all entries in. An answer where a part of them shows that it is of no use."""
         live = self._live
         with live.lock:
             order = [row for _, row in sorted(live.rows.row_of.items())]
+        trial = live.options.trial if len(order) >= 3 * live.options.trial else len(order)
         held = np.zeros((_AT_ONCE, live.dimension), np.float32)
         for start in range(0, len(order), _AT_ONCE):
             self._pause(index)
@@ -89,7 +91,22 @@ class IndexBuild:
                 index.put(held[: len(taken)], taken, live.options.threads)
             held.fill(0)
             self._progress("building", min(start + _AT_ONCE, len(order)), len(order))
+            if start < trial <= start + _AT_ONCE < len(order) and (answer := self._tried(index, order[:trial])):
+                return answer
         self._pause(index)
+        return None
+
+    def _tried(self, index: HnswIndex, part: Sequence[int]) -> Answer | None:
+        """Looks for copies of a part of the entries, as widely as is ever looked, when no others are in."""
+        options = self._live.options
+        index.ef = options.efs[-1]
+        with self._copies(index, 1, part) as known:
+            recall = measure(self._live.rows, index, known, len(known), lambda: self._pause(index))
+        if not recall.tried or recall.upper >= options.target:
+            return None
+        lost = f"{recall.tried - recall.found} of {recall.tried}"
+        reason = f"among the first {len(part)} entries the index already loses {lost} people at ef {recall.ef}"
+        return Answer(Kind.EXACT, reason, len(self._live), recall)
 
     def _judge(self, index: HnswIndex) -> Answer:
         with self._copies(index, 1) as known:
@@ -123,13 +140,13 @@ class IndexBuild:
             return measure(self._live.rows, index, fresh, allowed, lambda: self._pause(index))
 
     @contextmanager
-    def _copies(self, index: HnswIndex, seed: int) -> Iterator[Copies]:
+    def _copies(self, index: HnswIndex, seed: int, among: Sequence[int] | None = None) -> Iterator[Copies]:
         options = self._live.options
         self._progress("making degraded copies", 0, 1)
         made, random = Copies(), np.random.default_rng(seed)
         self._held.append(made)
         try:
-            made.draw(self._live.rows, options.probes, options.threshold, random, lambda: self._pause(index))
+            made.draw(self._live.rows, options.probes, options.threshold, random, lambda: self._pause(index), among)
             yield made
         finally:
             made.wipe()

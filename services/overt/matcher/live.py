@@ -43,6 +43,9 @@ class Options:
     efs: Sequence[int] = (64, 96, 128, 192, 256, 384, 512)
     smallest: int = 10_000_000
     """Numbers in the list (entries times dimension) below which everybody is compared and no index is tried."""
+    trial: int = 100_000
+    """Entries at which the index of a list of three times as many or more is looked at for the first time: an index
+    that loses too many of these loses more of all, and takes hours."""
     links: int = 16
     width: int = 200
     threads: int = 1

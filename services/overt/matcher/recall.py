@@ -42,6 +42,11 @@ class Recall:
         """One-sided lower 95 % bound (Clopper and Pearson, 1934). 0 misses of 3,000 give 0.9990."""
         return lower_bound(self.found, self.tried)
 
+    @property
+    def upper(self) -> float:
+        """One-sided upper 95 % bound."""
+        return 1 - lower_bound(self.tried - self.found, self.tried)
+
 
 def lower_bound(found: int, tried: int) -> float:
     """The exact binomial lower bound of a share at `CONFIDENCE`, one-sided; 0 where nothing was tried or found."""
@@ -63,11 +68,18 @@ class Copies:
         return sum(map(len, self.entries))
 
     def draw(
-        self, rows: Rows, wanted: int, threshold: float, random: Generator, pause: Callable[[], None] = lambda: None
+        self,
+        rows: Rows,
+        wanted: int,
+        threshold: float,
+        random: Generator,
+        pause: Callable[[], None] = lambda: None,
+        among: Sequence[int] | None = None,
     ) -> None:
         """At least `wanted` of them; fewer where four times as many draws do not give them. Entries take turns, and
-        come again where they are few. `pause` is called between batches."""
-        for numbers in _turns(rows, wanted * 4, random):
+        come again where they are few. `pause` is called between batches. among: only of these rows."""
+        occupied = list(rows.row_of.values()) if among is None else among
+        for numbers in _turns(occupied, wanted * 4, random):
             pause()
             self._batch(rows, numbers, threshold, random)
             if len(self) >= wanted:
@@ -156,10 +168,9 @@ def _noise(rows: Rows, count: int, random: Generator) -> Vector:
     return np.asarray(noise, np.float32)
 
 
-def _turns(rows: Rows, draws: int, random: Generator) -> Iterator[list[int]]:
-    occupied = np.array(list(rows.row_of.values()), np.intp)
-    drawn = 0
-    while drawn < draws and len(occupied):
-        order = random.permutation(occupied)[: draws - drawn]
+def _turns(occupied: Sequence[int], draws: int, random: Generator) -> Iterator[list[int]]:
+    rows, drawn = np.array(occupied, np.intp), 0
+    while drawn < draws and len(rows):
+        order = random.permutation(rows)[: draws - drawn]
         drawn += len(order)
         yield from (order[i : i + _BATCH].tolist() for i in range(0, len(order), _BATCH))
