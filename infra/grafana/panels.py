@@ -78,16 +78,29 @@ class Panel:
             case "bargauge":
                 return reduced | {"orientation": "horizontal", "displayMode": "basic"}
             case "heatmap":
-                return {
-                    "calculate": False,
-                    "color": {"mode": "scheme", "scheme": "Blues", "steps": 32},
-                    "yAxis": {"unit": self.unit},
-                }
+                return self._of_heatmap()
             case _:
                 return {
                     "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
                     "tooltip": {"mode": "multi", "sort": "desc"},
                 }
+
+    def _of_heatmap(self) -> dict[str, Any]:
+        """Counts of a histogram's buckets: the source says what is in each, nothing is calculated here."""
+        colour = {"mode": "scheme", "scheme": "Blues", "fill": "dark-blue", "scale": "exponential", "exponent": 0.5}
+        return {
+            "calculate": False,
+            "calculation": {},
+            "cellGap": 1,
+            "color": colour | {"steps": 32, "reverse": False},
+            "exemplars": {"color": "rgba(255,0,255,0.7)"},
+            "filterValues": {"le": 1e-9},
+            "legend": {"show": True},
+            "rowsFrame": {"layout": "auto"},
+            "showValue": "never",
+            "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": False},
+            "yAxis": {"axisPlacement": "left", "reverse": False, "unit": self.unit},
+        }
 
 
 @dataclass(frozen=True, slots=True)

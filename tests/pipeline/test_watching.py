@@ -91,12 +91,13 @@ def test_no_person_is_in_any_series(watched: PrometheusServer) -> None:
 def test_a_site_over_kafka_answers_every_panel_and_every_rule(
     kafka: KafkaBroker, redis_server: RedisServer, scenes: Scenes, test_data: Path, tmp_path: Path
 ) -> None:
-    """Every service as its own process, the statistics too. Its keys are given up in time, and Prometheus sees that."""
+    """Every service as its own process, the statistics too. Keys are given up in time; when Redis is told to keep them,
+    the alarm comes."""
     require(prometheus_unavailable())
     scene = scenes.walk([PERSON])
     people = scenes.watchlist([PERSON], tmp_path / "people")
     content = deployment({"c1": scene}, people, loop=True, recognition={"cooldown_s": 1})
-    keys: dict[str, str | Path] = {"transient_key_slot_s": "2", "transient_key_life_s": "10"}
+    keys: dict[str, str | Path] = {"transient_key_slot_s": "2", "transient_key_life_s": "8"}
     models = test_data / "models"
     with Cluster(tmp_path, kafka, redis_server, content, realtime=True, models_dir=models, settings=keys) as site:
         site.prepare()
@@ -116,8 +117,13 @@ def test_a_site_over_kafka_answers_every_panel_and_every_rule(
             asked += [f"count({selector})" for rule in alerts() for selector in set(_SELECTOR.findall(rule.expression))]
             unanswered = [e for e in asked if not prometheus.query(e.replace("$__rate_interval", "1m"))]
             assert set(unanswered) <= {f"count({selector})" for selector in ('up{job="overt",part="van"}',)}
-            assert prometheus.value("max(overt_transient_key_life_seconds)") == 10
-            assert 0 < (prometheus.value("max(overt_oldest_transient_key_age_seconds)") or 0) < 11
+            assert prometheus.value("max(overt_transient_key_life_seconds)") == 8
+            assert 0 < (prometheus.value("max(overt_oldest_transient_key_age_seconds)") or 0) < 9
             assert prometheus.value("max(overt_overdue_transient_keys)") == 0
             assert 0 < (prometheus.value("max(overt_oldest_alert_key_age_seconds)") or 0) < 600
             assert prometheus.query('ALERTS{alertname=~"Overt(.*Key.*|Guard.*|Camera.*)"}') == []
+
+            redis = redis_server.client()
+            assert any([redis.persist(name) for name in redis.scan_iter("overt:*:key:*:*")])
+            redis.close()
+            prometheus.wait_for('ALERTS{alertname="OvertKeysNotExpiring",alertstate="firing"}', 60)
