@@ -3,14 +3,15 @@
 Against the Kafka and the Redis that OVERT_KAFKA_BOOTSTRAP and OVERT_REDIS_URL name, with topics and names of its own:
 a list of synthetic entries is published, the five services are started (two matchers), a video is looped through them,
 and changes are made one after the other: somebody is added, then updated, then removed. Printed are p50, p95 and the
-longest of each kind. Then the commands that a person types are run as processes: what they say it took, and how long
-they took as a whole, start included.
+longest of each kind. Then the commands that a person types are run as processes: what they say it took, how long they
+took as a whole, start included, and the CPU time of that, which other processes on the machine change less.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -171,16 +172,24 @@ def _type(numbers: range) -> None:
     """Updates and removes listed people by the commands that a person types."""
     overt = str(Path(sys.executable).with_name("overt"))
     for command in ("update --notes seen --subject subject-", "remove --subject subject-", "remove entry-"):
-        whole, said = [], []
+        whole, cpu, said = [], [], []
         for number in numbers:
             who = 2 * number + (command == "remove entry-")
             argv = [overt, "watchlist", *f"{command}{who} --reason measured --json --wait 30".split()]
-            began = time.monotonic()
+            began, used = time.monotonic(), _cpu_of_children_s()
             done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, env=os.environ)
             whole.append(time.monotonic() - began)
+            cpu.append(_cpu_of_children_s() - used)
             said.append(json.loads(done.stdout)["took_ms"] / 1000)
         _tell(command.rsplit(" ", 1)[0], said)
         _tell("  the whole command", whole)
+        _tell("  its CPU time", cpu)
+
+
+def _cpu_of_children_s() -> float:
+    """Of those that have ended: the services run on."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _tell(what: str, seconds: list[float]) -> None:
