@@ -12,13 +12,16 @@ import yaml
 
 from overt.runtime.metrics import Metrics
 from tests.support.prometheus import PROMETHEUS, RULES, Rule, alerts, prometheus_unavailable, promtool
+from tests.support.requirements import require
 from tests.support.rule_cases import CASES, Case
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
-needs_promtool = pytest.mark.skipif(
-    prometheus_unavailable() is not None, reason=prometheus_unavailable() or "Prometheus is here"
-)
+
+@pytest.fixture
+def with_promtool() -> None:
+    """Skips by name and reason where it is not to be had."""
+    require(prometheus_unavailable())
 
 
 def as_promtool_wants(rule_file: Path, cases: Sequence[Case]) -> dict[str, Any]:
@@ -57,18 +60,18 @@ def run(cases: Sequence[Case], folder: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-@needs_promtool
+@pytest.mark.usefixtures("with_promtool")
 def test_each_rule_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
     assert run(CASES, tmp_path) == ""
 
 
-@needs_promtool
+@pytest.mark.usefixtures("with_promtool")
 def test_a_case_that_does_not_hold_would_be_seen(tmp_path: Path) -> None:
     wrong = Case("OvertKeysLiveLong", 30, 1, {"overt_transient_key_life_seconds": "30x400"})
     assert "OvertKeysLiveLong" in run([wrong], tmp_path)
 
 
-@needs_promtool
+@pytest.mark.usefixtures("with_promtool")
 def test_rules_and_configuration_are_what_prometheus_accepts() -> None:
     for done in (promtool("check", "rules", *RULES), promtool("check", "config", PROMETHEUS / "prometheus.yml")):
         assert done.returncode == 0, done.stdout + done.stderr
