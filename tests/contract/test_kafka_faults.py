@@ -167,6 +167,24 @@ def test_a_topic_that_is_made_after_its_reader_came_is_found(kafka: KafkaBroker)
     sink.close()
 
 
+def test_a_member_that_stays_outside_its_group_joins_anew_and_misses_nothing(
+    kafka: KafkaBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here because its topic is missing: no group takes it in. It must not matter how often it has tried."""
+    settings, topic = KafkaSettings(kafka.bootstrap), unique("outside")
+    source, listener = KafkaSource(settings, unique("group"), adrift_s=0.5), Listener()
+    source.subscribe([topic], listener)
+    with caplog.at_level("INFO", "overt.kafka"):
+        until("a second attempt", lambda: source.poll(1, 0.1) or caplog.text.count("joining anew") >= 2)
+    apply_changes(settings, [Change(topic, Action.CREATE, 1)], replication=1)
+    sink = KafkaSink(settings)
+    send(sink, topic, [b"x"])
+    assert values(take(source, 1)) == [b"x"]
+    assert listener.owned == {(topic, 0)}
+    source.close()
+    sink.close()
+
+
 def test_a_member_that_slept_past_its_session_commits_nothing_and_is_told_that_it_lost_its_partitions(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:

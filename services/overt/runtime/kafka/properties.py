@@ -41,6 +41,8 @@ MEMBER: Mapping[str, Any] = {
     "session.timeout.ms": 6_000,
     # A member hears of a rebalance with its next heartbeat, and a partition that moves needs two rounds.
     "heartbeat.interval.ms": 1_000,
+    # Who coordinates the group is asked again, should the answer have been lost (the default is 10 min).
+    "coordinator.query.interval.ms": 5_000,
 }
 
 READER: Mapping[str, Any] = {**_FETCHING, "enable.partition.eof": True}

@@ -25,6 +25,7 @@ _REFUSED_BY_CLUSTER = frozenset(
     }
 )
 _SPARE_S = 4.0
+_ADRIFT_S = 20.0
 _CLOSE_S = 3.0
 
 
@@ -41,10 +42,14 @@ class KafkaSource:
     the second before anybody looks: stop the services before doing that.
     """
 
-    def __init__(self, settings: KafkaSettings, group: str, *, commit_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, settings: KafkaSettings, group: str, *, commit_timeout_s: float = 5.0, adrift_s: float = _ADRIFT_S
+    ) -> None:
         self._settings = settings
         self._group = group
         self._commit_timeout_s = commit_timeout_s
+        self._adrift_s = adrift_s
+        self._topics: Sequence[str] = ()
         self._trouble = Trouble(f"consumer of group {group}")
         self._consumer: Consumer | None = None
         self._rebalance: Rebalance | None = None
@@ -63,15 +68,14 @@ class KafkaSource:
         self._lag: Mapping[TopicPartition, int] = {}
         self._without_since_s: float | None = None
         """Since when it is a member without a partition."""
+        self._outside_since_s: float | None = None
+        """Since when it is no member of its group."""
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         """Joins the group. Nothing is known to work until the first `poll`s. Raises KafkaConfigError."""
-        conf = {**MEMBER, "group.id": self._group, "on_commit": self._owed.on_commit}
         self._rebalance = rebalance
-        self._consumer = make(Consumer, self._settings, self._trouble, conf)
-        self._consumer.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._topics = list(topics)
+        self._join()
 
     def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
         """Waits for one record, then takes what is there; see `overt.ports.Source`.
@@ -97,10 +101,7 @@ class KafkaSource:
         self._tell()
         handed = self._hand_out(most)
         self._note_lag(consumer)
-        if self._owned or not consumer.memberid():
-            self._without_since_s = None
-        elif self._without_since_s is None:
-            self._without_since_s = time.monotonic()
+        self._note_membership(consumer)
         return handed
 
     def commit(self, records: Sequence[Record]) -> None:
@@ -157,6 +158,28 @@ class KafkaSource:
         if self._consumer is None:
             raise RuntimeError("subscribe first; after close make a new source")
         return self._consumer
+
+    def _join(self) -> None:
+        conf = {**MEMBER, "group.id": self._group, "on_commit": self._owed.on_commit}
+        consumer = make(Consumer, self._settings, self._trouble, conf)
+        consumer.subscribe(
+            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        self._consumer = consumer
+
+    def _note_membership(self, consumer: Consumer) -> None:
+        """Knows a spare, and joins anew what stays outside the group: after a broker's restart a client was seen to
+        lose its session and never to ask for another."""
+        now_s, member = time.monotonic(), bool(self._owned or consumer.memberid())
+        self._without_since_s = (self._without_since_s or now_s) if member and not self._owned else None
+        self._outside_since_s = None if member else self._outside_since_s or now_s
+        if self._outside_since_s is None or now_s - self._outside_since_s < self._adrift_s:
+            return
+        log.info("group %s: outside it for %.0f s: joining anew", self._group, self._adrift_s)
+        self._outside_since_s = None
+        calls, self._calls = self._calls, BoundedCalls(f"commits of {self._group}")
+        calls.finish(consumer.close, _CLOSE_S)
+        self._join()
 
     # Records
 
