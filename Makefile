@@ -43,3 +43,24 @@ lock:
 
 clean:
 	rm -rf $(VENV) out build dist
+
+# make up, make down     the stack of docker-compose.yml (docs/deploying.md)
+# make smoke             proves that it works: a short video through a stack of its own
+# make compose-test      the same where no image can be pulled: on images that stand in, as root
+.PHONY: image up down smoke compose-test
+
+image:
+	infra/docker/build
+
+up: image
+	infra/docker/prepare
+	infra/docker/compose up -d
+
+down:
+	infra/docker/compose down
+
+smoke: env image
+	$(BIN)/python -m tests.compose.smoke
+
+compose-test: env-dev
+	infra/docker/compose-test $(BIN)/python

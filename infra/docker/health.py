@@ -14,9 +14,9 @@ def main(page: str) -> int:
     try:
         connection.request("GET", f"/{page}")
         answer = connection.getresponse()
-        print(answer.read(200).decode("utf-8", "replace").strip())
+        sys.stdout.write(answer.read(200).decode("utf-8", "replace"))
     except OSError as error:
-        print(f"/{page} does not answer: {type(error).__name__}")
+        sys.stdout.write(f"/{page} does not answer: {type(error).__name__}\n")
         return 1
     return 0 if answer.status == 200 else 1
 

@@ -1,10 +1,9 @@
-"""Writes the folder of a site whose one camera is the composed walk-past of `overt demo`: smoke_site.py FOLDER.
+"""Writes the folder of a site whose one camera is the composed walk-past of `overt demo`.
 
 Portraits come from where `overt demo` takes them; what its cache holds is not fetched again.
 """
 
 import shutil
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,7 +44,3 @@ def main(folder: Path) -> None:
         },
     }
     (folder / "deployment.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
