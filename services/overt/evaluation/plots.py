@@ -36,6 +36,8 @@ COLOURS = _SERIES
 _VARIABLES = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line"} | {
     colour: f"--series-{number}" for number, colour in enumerate(_SERIES, start=1)
 }
+_POINTS = 150
+"""Of a curve that has one for each comparison: more is not seen."""
 _RATES = (1e-5, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -194,11 +196,15 @@ def error_reject(curves: Mapping[str, ErrorReject], error: str = "FNMR") -> Plot
     def draw(axes: Axes) -> None:
         styles = [(colour, dashes) for dashes in ("-", "--", ":") for colour in _SERIES]
         for (words, curve), (colour, dashes) in zip(curves.items(), styles, strict=False):
-            axes.plot(100 * curve.rejected, 100 * curve.error, dashes, color=colour, label=_escaped(words))
+            shown = slice(None, None, max(1, len(curve.rejected) // _POINTS))
+            axes.plot(
+                100 * curve.rejected[shown], 100 * curve.error[shown], dashes, color=colour, label=_escaped(words)
+            )
         axes.set_xlabel("comparisons refused, the poorest first (%)")
         axes.set_ylabel(f"{error} of the rest (%)")
+        axes.set_xlim(0, 95)  # beyond, a few comparisons decide
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower left")
 
     return Plot(
         "error-reject",
