@@ -14,6 +14,7 @@ from overt.detector.calibration import shipped_calibration
 from overt.detector.families import make_detector
 from overt.detector.locate import Locator
 from overt.detector.stage import DetectorStage, Output
+from overt.frame.stillness import Stillness, still_rule
 from overt.messages import AcquisitionFailure, Box, Face, Frame, Pass, Sightings
 from overt.models.card import EmbedderCard
 from overt.models.preprocess import to_input
@@ -165,3 +166,14 @@ def test_batches_and_lossless_encoding_change_nothing(test_data: Path) -> None:
     assert len(ours) >= 3
     crops = [f.crop for f in results if isinstance(f, Face)]
     assert crops == [f.crop for f in whole if isinstance(f, Face) and f.frame_seq < 12]
+
+
+@pytest.mark.parametrize("video", [PAUSE, "head-pose-face-detection-female-and-male.gif"])
+def test_who_is_there_is_found_as_well_when_still_frames_are_left_out(video: str, test_data: Path) -> None:
+    """People who stand still for seconds: the same passes, each with as many crops."""
+    stillness, path = Stillness(still_rule(32)), test_data / "videos" / video
+    moved = [f for f in frames(path) if f.image is None or not stillness.unchanged(f.image.bgr(), f.captured_at_us)]
+    assert len(moved) < 0.95 * len(frames(path))
+    made = stage("yunet-s")
+    some, whole = tuple(made.step(made.fresh("gate"), moved)[1]), run("yunet-s", path)
+    assert [p.crops for p in some if isinstance(p, Pass)] == [p.crops for p in whole if isinstance(p, Pass)]
