@@ -4,7 +4,7 @@ A project of its own (overt-smoke) is started from docker-compose.yml with a dep
 in out/smoke, and removed again with its volumes; a stack that runs beside it is left alone. Which images it takes, the
 environment and .env say, as ever.
 
-python -m tests.compose.smoke [--without SERVICE]... [--scale] [--standalone] [--keep]
+python -m tests.compose.smoke [--without SERVICE]... [--scale] [--downstream] [--standalone] [--keep]
 """
 
 import argparse
@@ -20,6 +20,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from confluent_kafka import Consumer, KafkaError
 
 from overt.runtime.settings import load_settings
 from tests.compose import smoke_site
@@ -42,9 +44,10 @@ def free_port() -> int:
 class Stack:
     """The project, through docker compose."""
 
-    def __init__(self) -> None:
+    def __init__(self, *files: str) -> None:
         self.prometheus_port = free_port()
         self.grafana_port = free_port()
+        self.downstream_port = free_port()
         self._environment = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
@@ -54,6 +57,8 @@ class Stack:
             "OVERT_MODELS": "./out/smoke/models",
             "OVERT_PROMETHEUS_PORT": str(self.prometheus_port),
             "OVERT_GRAFANA_PORT": str(self.grafana_port),
+            "OVERT_DOWNSTREAM_PORT": str(self.downstream_port),
+            "COMPOSE_FILE": ":".join(files),
         }
 
     def run(self, *command: str | Path, timeout: float = 600, profile: str = "site") -> str:
@@ -152,6 +157,29 @@ def check_grafana(stack: Stack) -> None:
     wait_for("Grafana answers", lambda: bool(opener.open(address, timeout=10).status == 200))
 
 
+def check_downstream(stack: Stack) -> None:
+    """A system on this host reads alerts as README says, and may not read frames."""
+    secrets = WORK / "secrets"
+    client = {
+        "bootstrap.servers": f"localhost:{stack.downstream_port}",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "downstream",
+        "sasl.password": (secrets / "kafka-downstream.password").read_text().strip(),
+        "ssl.ca.location": str(secrets / "ca.crt"),
+        "auto.offset.reset": "earliest",
+    }
+    for topic, code in (("overt.alerts", None), ("overt.frames", KafkaError.TOPIC_AUTHORIZATION_FAILED)):
+        consumer = Consumer({**client, "group.id": f"downstream-{topic}"})
+        consumer.subscribe([topic])
+        message = consumer.poll(60)
+        consumer.close()
+        error = message.error() if message is not None else None
+        if message is None or (error.code() if error is not None else None) != code:
+            raise SystemExit(f"smoke: downstream on {topic}: {message and error}, expected {code or 'an alert'}")
+    say("a system outside reads alerts and may not read frames")
+
+
 def check_scaling(stack: Stack, services: Sequence[str]) -> None:
     stack.compose("up", "-d", "--no-recreate", "--scale", "detector=2", *services)
     wait_for(
@@ -171,6 +199,8 @@ def check(stack: Stack, chosen: argparse.Namespace) -> None:
     check_metrics(stack)
     if "grafana" in services:
         check_grafana(stack)
+    if chosen.downstream:
+        check_downstream(stack)
     if chosen.scale:
         check_scaling(stack, services)
     if chosen.standalone:
@@ -182,10 +212,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--without", action="append", default=[], choices=STANDING, help="leave this service out")
     parser.add_argument("--scale", action="store_true", help="also run two detectors")
+    parser.add_argument("--downstream", action="store_true", help="also read alerts as a system outside does")
     parser.add_argument("--standalone", action="store_true", help="also try to get out of each container (root)")
     parser.add_argument("--keep", action="store_true", help="leave the project running")
     chosen = parser.parse_args()
-    stack = Stack()
+    stack = Stack("docker-compose.yml", *(["infra/docker/downstream.yml"] if chosen.downstream else []))
     try:
         check(stack, chosen)
     except SystemExit:

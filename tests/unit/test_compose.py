@@ -216,3 +216,21 @@ def test_the_image_is_built_from_what_it_needs_and_without_secrets() -> None:
         "!services",
         "!infra/docker/health.py",
     }
+
+
+def _override(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "docker" / name).read_text())
+    return found
+
+
+def test_the_listener_for_other_systems_is_an_override_and_on_the_loopback_address() -> None:
+    services = _override("downstream.yml")["services"]
+    assert set(services) == {"kafka"}
+    assert set(services["kafka"]["networks"]) == {"bus", "edge"}
+    assert all(port.startswith("127.0.0.1:") for port in services["kafka"]["ports"])
+
+
+def test_the_cameras_network_is_an_override_of_that_network_alone() -> None:
+    override = _override("cameras.yml")
+    assert set(override) == {"networks"}
+    assert set(override["networks"]) == {"cameras"}
