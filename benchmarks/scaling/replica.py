@@ -1,0 +1,142 @@
+"""A detector's replica as a process: the product's own loop, and a sleep or the real stage in its middle."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.sharedctypes import SynchronizedBase
+from typing import Any
+
+import numpy as np
+
+from overt.detector.state import DetectorState, Shots, Track
+from overt.messages import Box, Face, Frame
+from overt.picture import Picture
+from overt.ports import Record, Source
+from overt.runtime.metrics import Metrics
+from overt.runtime.runners import StatefulRunner
+from overt.runtime.wiring import Wiring
+from overt.runtime.worker import Plan, Worker
+from overt.runtime.world import World, now_us
+from scaling.site import Site
+
+_FACE_EVERY = 5
+_CHIP_BYTES, _THUMBNAIL_BYTES = 20_000, 12_000
+_TRACKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What replicas tell while they run; each cell has one writer."""
+
+    done: Any
+    """Records committed, by partition."""
+    stage_s: Any
+    """Seconds spent in the stage, by replica."""
+    assigned: Any
+    """Partitions held, by replica."""
+
+
+class Sleeper:
+    """A detector's stage that sleeps for as long as the model takes (`overt.ports.StatefulStage`): the frames stay
+    unopened, every fifth yields a face of the usual size, and a camera's state holds three tracks."""
+
+    def __init__(self, model_s: float) -> None:
+        self._model_s = model_s
+        noise = np.random.default_rng(1)
+        self._chip = Picture(encoded=noise.bytes(_CHIP_BYTES))
+        self._thumbnail = Picture(encoded=noise.bytes(_THUMBNAIL_BYTES))
+
+    def fresh(self, key: str, /) -> DetectorState:  # noqa: ARG002  # the port's signature
+        """See StatefulStage."""
+        track = Track("t", 1, 2, 3, 2, 3, True, 10.0, 10.0, 60.0, 80.0, 1.0, 1.0, 60.0, Shots(1, 0.8, 2, 0, 2, 0.9))
+        return DetectorState(tracks=(track,) * _TRACKS)
+
+    def step(self, state: DetectorState, batch: Sequence[Frame], /) -> tuple[DetectorState, Iterable[Face]]:
+        """See StatefulStage."""
+        time.sleep(self._model_s * len(batch))
+        faces = [self._face(frame) for frame in batch if frame.frame_seq % _FACE_EVERY == 0]
+        return replace(state, captured_at_us=batch[-1].captured_at_us), faces
+
+    def _face(self, frame: Frame) -> Face:
+        return Face(
+            camera_id=frame.camera_id,
+            source_epoch=frame.source_epoch,
+            frame_seq=frame.frame_seq,
+            face_index=0,
+            captured_at_us=frame.captured_at_us,
+            track_id="5f1c1b0e-9a64-5a53-9f0e-1f6d9a1f2c3d",
+            box=Box(10.0, 10.0, 90.0, 110.0),
+            landmarks=np.zeros(10, np.float32),
+            detection_score=0.9,
+            quality=0.8,
+            crop=self._chip,
+            thumbnail=self._thumbnail,
+            context=None,
+        )
+
+
+class Counted:
+    """A source that notes what was committed of each partition (`overt.ports.Source`)."""
+
+    def __init__(self, source: Source, done: Any) -> None:
+        self._source = source
+        self._done = done
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Counted only when the bus has taken it."""
+        self._source.commit(records)
+        for record in records:
+            self._done[record.partition] += 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def replicate(site: Site, number: int, model_s: float | None, shared: Shared, stop: SynchronizedBase[Any]) -> None:
+    """A process's whole life. model_s: None for the real stage, with the deployment's models."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    plain = site.world("detector")
+    world = replace(plain, source=lambda group: Counted(plain.source(group), shared.done))
+    metrics = Metrics()
+    stopped = threading.Event()
+    worker = _real(world, site, metrics) if model_s is None else _sleeping(world, Sleeper(model_s), metrics)
+    worker.open()
+    try:
+        while not stopped.is_set() and not stop.value:  # type: ignore[attr-defined]
+            worker.turn()
+            shared.assigned[number] = len(worker._assigned)
+            shared.stage_s[number] = (
+                metrics.registry.get_sample_value("overt_batch_seconds_sum", {"service": "detector"}) or 0.0
+            )
+    finally:
+        worker.close()
+
+
+def _real(world: World, site: Site, metrics: Metrics) -> Worker:
+    return Wiring(world, site.settings, metrics, realtime=False).worker("detector")
+
+
+def _sleeping(world: World, stage: Sleeper, metrics: Metrics) -> Worker:
+    runner = StatefulRunner("detector", stage, state_type=DetectorState, store=world.store, codec=world.state_codec)
+    plan = Plan(
+        service="detector",
+        reads=world.topic("frames"),
+        most=4,
+        route=world.route,
+        deadletters=world.topic("deadletters"),
+        realtime=False,
+    )
+    return Worker(
+        plan,
+        runner,
+        source=world.source(world.group("detector")),
+        sink=world.sink(),
+        codec=world.codec,
+        metrics=metrics,
+        clock=now_us,
+        chores=world.chores,
+    )
