@@ -19,6 +19,7 @@ _COMMANDS = {
     "topics": ("overt.cli.cluster", "Plan and create the topics of a deployment."),
     "watchlist": ("overt.cli.watchlist", "Make, check, publish and destroy the watchlist of a deployment."),
     "alerts": ("overt.cli.alerts", "Follow alerts, and judge them."),
+    "guard": ("overt.cli.guard", "Whether a site is paused for false alerts, and resuming it."),
     "evaluate": ("overt.cli.evaluate", "How well recognition works, and for whom, on your own images."),
     "models": ("overt.cli.models", "Models and their files."),
     "keys": ("overt.cli.keys", "The deployment key, which wraps the keyring."),

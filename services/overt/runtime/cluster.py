@@ -16,6 +16,7 @@ from overt.runtime.codec import SealingCodec
 from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
 from overt.runtime.disks import Disks
 from overt.runtime.grants import DOWNSTREAM, Grant, grants, ours
+from overt.runtime.guard import guard_watch
 from overt.runtime.kafka import (
     KafkaBacklog,
     KafkaLog,
@@ -68,7 +69,8 @@ def cluster_world(
         KafkaBacklog(kafka, f"{prefix}{topic}", group_name(prefix, deployment.deployment_id, service))
         for topic, service in SEALED_ON_THE_WAY[: 1 if realtime else None]
     ]
-
+    told = metrics.guard_paused.labels(client).set if metrics is not None and client == "frame" else None
+    guard = guard_watch(deployment, prefix, avro, KafkaLog(kafka), told or (lambda _paused: None))
     return World(
         deployment=deployment,
         prefix=prefix,
@@ -85,6 +87,7 @@ def cluster_world(
         attendance=RedisAttendance(replicas, str(uuid.uuid4()), now_us),
         entry_removed=vault.entry_removed,
         spend=wipe,
+        may_capture=guard.may_capture,
         chores=keys.chores,
     )
 

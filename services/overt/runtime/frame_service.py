@@ -57,10 +57,13 @@ class FrameService:
         metrics: Metrics,
         clock: Clock,
         topic: str = "frames",
+        may_capture: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
         opens: OpenReader = open_reader,
     ) -> None:
         self._opens = opens
+        self._may_capture = may_capture
+        self._paused = False
         self._plans = {plan.camera_id: plan for plan in plans}
         self._sources = {plan.camera_id: source_of(plan, rules) for plan in plans}
         self._zones = {plan.camera_id: Zone(plan.polygon) for plan in plans}
@@ -110,9 +113,9 @@ class FrameService:
         self._keeper.start(lambda: self._monotonic() - self.last_turn_s < _ALIVE_S)
         try:
             while not stop.is_set() and not self._over():
-                # Before the window nothing is leased and nothing opened.
+                # Before the window, and while the site is paused, nothing is leased and nothing opened.
                 self.last_turn_s = self._monotonic()
-                worked = not self._rules.window_is_ahead(self._clock()) and self.turn()
+                worked = not self._rules.window_is_ahead(self._clock()) and self._open() and self.turn()
                 if not worked:
                     self._arrived.wait(self._pause_s)
                     self._arrived.clear()
@@ -120,6 +123,22 @@ class FrameService:
         finally:
             self.close()
         return self.summary()
+
+    def _open(self) -> bool:
+        """Whether the site may capture; where it may no longer, reading ends as at the end of the window."""
+        paused, before = not self._may_capture(), self._paused
+        self._paused = paused
+        if paused and not before:
+            self._end_reading()
+        return not paused
+
+    def _end_reading(self) -> None:
+        """Reads nothing any more and gives the cameras back; what was read is sent, and open tracks are ended."""
+        self._close_readings()
+        self._send_the_rest()
+        for camera_id in list(self._readings):
+            del self._readings[camera_id]
+            self._keeper.release(camera_id, again_in_s=self._rules.acquire_s)
 
     def turn(self) -> bool:
         """One turn of the loop; returns whether there may be more to do at once."""
@@ -269,19 +288,25 @@ class FrameService:
 
     def drain(self) -> None:
         """1. stop reading, 2. end frames, 3. send what is left, 4. note progress."""
+        self._close_readings()  # 1, 2
+        self._send_the_rest()  # 3
+        self._progress.note(at_once=True)  # 4
+
+    def _close_readings(self) -> None:
         for camera_id, reading in self._readings.items():
-            reading.close()  # 1
+            reading.close()
             if not reading.over and reading.ends_when_stopped and self._keeper.held(camera_id):
-                self._outbox.put(reading.end())  # 2
+                self._outbox.put(reading.end())
+
+    def _send_the_rest(self) -> None:
         until_s = self._monotonic() + self._rules.drain_s
-        while True:  # 3
+        while True:
             self._acknowledge(self._outbox.send())
             if not len(self._outbox) or self._monotonic() >= until_s:
                 break
             time.sleep(_IDLE_S)
         if len(self._outbox):
             _log.error("frame: %d frames could not be sent before the end", len(self._outbox))
-        self._progress.note(at_once=True)  # 4
 
     def close(self) -> None:
         """Stops all reading, gives the leases back, closes the sink. `run` does it; harmless when repeated."""

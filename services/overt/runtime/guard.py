@@ -10,8 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from overt.messages import GuardState, SiteGuard
+from overt.governance.deployment import Deployment
+from overt.messages import TOPIC_OF, AuditAction, AuditEvent, GuardState, SiteGuard
 from overt.ports import Log, Record, Unavailable, Undecodable
+from overt.runtime.avro import AvroFormat, from_plain
 
 _log = logging.getLogger(__name__)
 
@@ -20,9 +22,18 @@ _AGAIN_S = 1.0
 
 
 class GuardWatch:
-    """Follows the guard of one deployment. Nothing is read before the first question. Questions never block."""
+    """Follows the guard of one deployment. Nothing is read before the first question. Questions never block. `tell` is
+    told, from the thread, whether the site is paused, as often as something is said of it."""
 
-    def __init__(self, log: Log, topic: str, decode: Callable[[Record], SiteGuard], deployment_id: str) -> None:
+    def __init__(
+        self,
+        log: Log,
+        topic: str,
+        decode: Callable[[Record], SiteGuard],
+        deployment_id: str,
+        tell: Callable[[bool], None] = lambda _paused: None,
+    ) -> None:
+        self._tell = tell
         self._topic_log = log
         self._topic = topic
         self._decode = decode
@@ -85,3 +96,32 @@ class GuardWatch:
         if self._last is None or self._last.state is not said.state:
             _log.warning("site %s is %s, by %s: %s", said.site_id, said.state.value, said.actor, said.reason)
         self._last = said
+        self._tell(said.state is GuardState.PAUSED)
+
+
+def guard_watch(
+    deployment: Deployment,
+    prefix: str,
+    avro: AvroFormat,
+    log: Log,
+    tell: Callable[[bool], None] = lambda _paused: None,
+) -> GuardWatch:
+    """Who follows the guard of a deployment's site."""
+
+    def decode(record: Record) -> SiteGuard:
+        return from_plain(SiteGuard, avro.loads("SiteGuard", record.value))
+
+    return GuardWatch(log, prefix + TOPIC_OF[SiteGuard], decode, deployment.deployment_id, tell)
+
+
+def audit_of(said: SiteGuard, event_id: str) -> AuditEvent:
+    """The entry in the audit that goes with a pause, or with a site's being resumed."""
+    paused = said.state is GuardState.PAUSED
+    return AuditEvent(
+        event_id=event_id,
+        deployment_id=said.deployment_id,
+        at_us=said.at_us,
+        actor=said.actor,
+        action=AuditAction.SITE_PAUSED if paused else AuditAction.SITE_RESUMED,
+        reason=said.reason,
+    )

@@ -20,11 +20,11 @@ from typing import NoReturn, TypeVar
 from overt.governance.deployment import Deployment
 from overt.governance.fields import microseconds
 from overt.identity import pause_id
-from overt.messages import TOPIC_OF, AuditAction, AuditEvent, Fact, Message, SiteGuard
-from overt.ports import Record, TopicPartition, Unavailable
-from overt.runtime.avro import AvroFormat, from_plain, to_plain
+from overt.messages import TOPIC_OF, Fact, Message
+from overt.ports import TopicPartition, Unavailable
+from overt.runtime.avro import from_plain, to_plain
 from overt.runtime.cluster import kafka_settings, wire_format
-from overt.runtime.guard import GuardWatch
+from overt.runtime.guard import audit_of, guard_watch
 from overt.runtime.kafka import KafkaBacklog, KafkaLog, KafkaSettings
 from overt.runtime.logs import where
 from overt.runtime.metrics import Metrics
@@ -62,7 +62,7 @@ class StatisticsService:
         self._avro = wire_format(settings)
         self._kafka = kafka_settings(settings, SERVICE)
         self._group = group_name(self._prefix, deployment.deployment_id, SERVICE)
-        self._guard = guard_watch(deployment, self._prefix, self._avro, self._kafka)
+        self._guard = guard_watch(deployment, self._prefix, self._avro, KafkaLog(self._kafka))
         self._scope = scope_of(deployment)
         self._bound = bound_of(deployment)
         self._paused_at_s = float("-inf")
@@ -224,28 +224,6 @@ def leave(why: str) -> NoReturn:
     _log.critical("statistics: %s; ending, to be started again", why)
     logging.shutdown()
     os._exit(_CODE)
-
-
-def guard_watch(deployment: Deployment, prefix: str, avro: AvroFormat, kafka: KafkaSettings) -> GuardWatch:
-    """Who follows the guard of a deployment's site."""
-
-    def decode(record: Record) -> SiteGuard:
-        return from_plain(SiteGuard, avro.loads("SiteGuard", record.value))
-
-    return GuardWatch(KafkaLog(kafka), prefix + TOPIC_OF[SiteGuard], decode, deployment.deployment_id)
-
-
-def audit_of(said: SiteGuard, event_id: str) -> AuditEvent:
-    """The entry in the audit that goes with a pause, or with a site's being resumed."""
-    paused = said.state.value == "paused"
-    return AuditEvent(
-        event_id=event_id,
-        deployment_id=said.deployment_id,
-        at_us=said.at_us,
-        actor=said.actor,
-        action=AuditAction.SITE_PAUSED if paused else AuditAction.SITE_RESUMED,
-        reason=said.reason,
-    )
 
 
 def scope_of(deployment: Deployment) -> Scope:

@@ -135,6 +135,7 @@ class Wiring:
             metrics=self.metrics,
             clock=now_us,
             topic=world.topic("frames"),
+            may_capture=world.may_capture,
             opens=self.opens,
         )
 

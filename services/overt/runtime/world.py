@@ -47,6 +47,8 @@ class World:
     """Whether a watchlist entry's key was destroyed: nothing more may be said of it. Raises Unavailable."""
     spend: Callable[[Vector], None] = leave
     """What becomes of a watchlist vector that was copied into the gallery."""
+    may_capture: Callable[[], bool] = lambda: True
+    """Whether the site is not paused by its guard. In one process nobody adjudicates, and it never is."""
     chores: Callable[[], None] = lambda: None
     """What must be done now and then while a service runs: keys whose time is over are destroyed."""
 
