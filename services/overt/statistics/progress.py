@@ -34,9 +34,10 @@ class Progress:
         not among them any more is forgotten."""
         since: dict[TopicPartition, tuple[int, float]] = {}
         for where, standing in standings.items():
-            before = self._since.get(where)
-            stuck = before is not None and standing.waiting > 0 and before[0] == standing.committed
-            since[where] = before if stuck and before is not None else (standing.committed, now_s)
+            if standing.waiting:
+                before = self._since.get(where)
+                stuck = before is not None and before[0] == standing.committed
+                since[where] = before if stuck and before is not None else (standing.committed, now_s)
         self._since = since
         return max((now_s - at_s for _, at_s in since.values()), default=0.0)
 
