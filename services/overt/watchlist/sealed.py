@@ -144,7 +144,8 @@ class Destruction(_Strict):
     published: Literal["never", "removed", "left"]
     """Whether the deployment's list was ever published to running matchers, and what became of it there."""
     matchers: int
-    """Matchers that ran and have confirmed that they hold nothing of it any more."""
+    """Matchers that ran and have confirmed that nobody is on their list any more; what an index of theirs holds is
+    overwritten or let go within five seconds of that."""
     matchers_missing: int
     """Matchers that ran and have not. Anything but 0 is a failure."""
 
