@@ -221,7 +221,7 @@ def test_rights_are_brought_to_the_contract_and_others_are_left_alone(cluster: S
 def test_the_watchlists_owner_changes_it_while_the_matcher_runs(cluster: SecuredCluster) -> None:
     """The matcher says through Redis that it has applied the change."""
     words = ("-d", cluster.file, "--reason", "a test")
-    removed = cluster.typed_as("watchlist", "watchlist", "remove", subject(PEOPLE[1]), *words)
+    removed = cluster.typed_as("watchlist", "watchlist", "remove", "--subject", subject(PEOPLE[1]), *words)
     assert removed.returncode == 0, removed.stderr
     told = cluster.typed_as("watchlist", "watchlist", "log", "-d", cluster.file)
     assert told.stdout.count("a test") == 1, told.stderr
