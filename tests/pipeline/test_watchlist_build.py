@@ -72,7 +72,7 @@ class Lists:
         report = self.folder / f"{name}-report"
         ended = runs.here(
             *("watchlist", "build", source, "-d", self.deployment, "--out", self.folder / f"{name}.watchlist"),
-            *("--report-dir", report),
+            *("--report-dir", report, "--pseudonyms", self.folder / f"{name}.who.json"),
             out=None,
             env=self.env,
         )
@@ -109,6 +109,16 @@ def test_a_list_without_fault_is_sealed_and_says_so(lists: Lists, whole: tuple[r
     assert {row["entry_id"] for row in shown["entries"]} == {e["entry_id"] for e in report["entries"]}
     assert [row["notes"] for row in shown["entries"] if row["subject_id"] == "m-1"] == ["afraid of dogs"]
     assert lists.overt("watchlist", "verify", lists.folder / "whole.watchlist").code == 0
+
+
+def test_its_pseudonyms_answer_who_is_on_it(lists: Lists, whole: tuple[runs.Ended, dict[str, Any]]) -> None:
+    kept = lists.folder / "whole.who.json"
+    asked = {
+        subject: runs.here("watchlist", "was-listed", subject, "--pseudonyms", kept, out=None, env=lists.env)
+        for subject in ("m-1", "m-2")
+    }
+    assert [(ended.code, ended.out.strip()) for ended in asked.values()] == [(0, "yes"), (7, "no")]
+    assert not [e for e in whole[1]["entries"] if e["subject_id"] in kept.read_text()]
 
 
 def test_its_report_is_for_the_owners_eyes_only(lists: Lists, whole: tuple[runs.Ended, dict[str, Any]]) -> None:
