@@ -64,3 +64,22 @@ smoke: env image
 
 compose-test: env-dev
 	infra/docker/compose-test $(BIN)/python
+
+# make fuzz              hostile bytes for every decoder, EXAMPLES of them (20000: about half an hour)
+# make sbom              out/sbom.cdx.json: what a running Overt is made of
+# make audit             known vulnerabilities of what is pinned; it needs the network
+# make licences          the licence of each package and model
+.PHONY: fuzz sbom audit licences
+EXAMPLES ?= 20000
+
+fuzz: env-dev
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n 2 --timeout 0 tests/unit/test_fuzz_*.py
+
+sbom: env
+	infra/security/sbom
+
+audit: env
+	PYTHON=$(PYTHON) infra/security/audit
+
+licences: env
+	$(BIN)/python infra/security/licences
