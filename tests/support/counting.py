@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ from tests.support.typed import Done, typed
 CAMERAS = ("c1", "c2", "c3")
 _COUNTED = (Pass, Match, Alert, Adjudication)
 _MINUTE_US = 60_000_000
+EXIT_CODE = 4
+"""Of a worker that stood still, or of Kafka that is away: start it again."""
 
 
 class CountedSite:
@@ -61,10 +63,11 @@ class CountedSite:
         self.settings: dict[str, str | Path] = {
             "kafka_bootstrap": broker.bootstrap,
             "topic_prefix": prefix,
-            "statistics_stall_s": "30",
+            "statistics_stall_s": "15",
             **settings,
         }
         self.workers: list[Service] = []
+        self.restarted = 0
         applied = self.type("topics", "apply")
         assert applied.returncode == 0, applied.stderr
 
@@ -104,7 +107,7 @@ class CountedSite:
         """So many passers-by within half an hour, and what comes of them: every tenth is matched, half of these raise
         an alert, most alerts are judged and some judged again."""
         chance = random.Random(seed)
-        first_us = round(self._start.timestamp() * 1e6)
+        first_us = self.start_us
         found: list[Message] = []
         for number in range(passes):
             camera, at_us = chance.choice(CAMERAS), first_us + chance.randrange(30 * _MINUTE_US)
@@ -166,6 +169,13 @@ class CountedSite:
         self.workers.append(worker)
         return worker
 
+    def supervise(self) -> None:
+        """Starts every worker again that ended with the code that asks for it."""
+        for worker in self.workers:
+            if not worker.child.running and worker.child.exit_code == EXIT_CODE:
+                worker.spawn()
+                self.restarted += 1
+
     # What was counted
 
     def topic(self, name: str) -> str:
@@ -190,6 +200,19 @@ class CountedSite:
         """What was said last of the site."""
         said = self.read(SiteGuard)
         return said[-1] if said else None
+
+    def wait_until(self, reached: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+        """AssertionError with the workers' logs when it takes longer."""
+        began = time.monotonic()
+        while not reached():
+            self.supervise()
+            assert time.monotonic() - began < timeout_s, "\n".join([f"not in time: {what}", *self._tails()])
+            time.sleep(0.2)
+
+    @property
+    def start_us(self) -> int:
+        """First moment of the deployment's window."""
+        return round(self._start.timestamp() * 1e6)
 
     def recount(self) -> Mapping[tuple[str | None, StatsWindow, int], Counter[str]]:
         """The same from the topics of the pipeline, counted in the plainest way: sets of ids."""
@@ -232,9 +255,13 @@ class CountedSite:
         return found
 
     def wait_counted(self, timeout_s: float = 60.0) -> float:
-        """Until what was told equals the recount; the seconds. AssertionError with the differences."""
+        """Until what was told equals the recount; the seconds. AssertionError with the differences.
+
+        As a supervisor would, it starts a worker again that has ended because it stood still (`restarted` counts).
+        """
         began = time.monotonic()
         while found := self.differences():
+            self.supervise()
             assert time.monotonic() - began < timeout_s, "\n".join([*found[:10], *self._tails()])
             time.sleep(0.3)
         return time.monotonic() - began

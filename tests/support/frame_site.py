@@ -81,7 +81,12 @@ class Site:
         return MemoryLeases(owner, table=self.table, elapsed=lambda: self.elapsed_s)
 
     def service(
-        self, *plans: CameraPlan, rules: FrameRules = BATCH, owner: str = "one", codec: Any = None
+        self,
+        *plans: CameraPlan,
+        rules: FrameRules = BATCH,
+        owner: str = "one",
+        codec: Any = None,
+        may_capture: Callable[[], bool] = lambda: True,
     ) -> FrameService:
         service = FrameService(
             plans,
@@ -92,6 +97,7 @@ class Site:
             frames_waiting=self.bus.backlog("frames", "detector"),
             metrics=self.metrics,
             clock=self.clock,
+            may_capture=may_capture,
         )
         self._services.append(service)
         return service

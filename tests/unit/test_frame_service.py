@@ -228,6 +228,27 @@ def test_before_the_window_nothing_is_leased_or_opened(site: Site, tmp_path: Pat
     assert not site.frames()
 
 
+def test_a_paused_site_captures_nothing_gives_its_cameras_back_and_goes_on_when_resumed(
+    site: Site, folder: Path
+) -> None:
+    paused, stop = threading.Event(), threading.Event()
+    rules = FrameRules(serving=True)
+    service = site.service(_plan(folder, loop=True), rules=rules, may_capture=lambda: not paused.is_set())
+    thread = threading.Thread(target=lambda: run_beside_detector(service, site, stop), daemon=True)
+    thread.start()
+    wait_for(lambda: len(site.frames()) >= 3)
+    paused.set()
+    wait_for(lambda: site.frames()[-1].end and not site.table.held)
+    count = len(site.frames())
+    time.sleep(0.3)
+    assert len(site.frames()) == count
+    paused.clear()
+    wait_for(lambda: len(site.frames()) > count + 2)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_at_the_end_of_the_window_reading_stops_with_an_end(site: Site, folder: Path) -> None:
     """Although serving and looping, which else never ends."""
     rules = FrameRules(window_us=(STARTED_US, STARTED_US + 1000), serving=True)

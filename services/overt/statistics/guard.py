@@ -9,8 +9,8 @@ binomial case):
     begin again at  ln(beta / (1 - alpha)): what was seen speaks for H0, and must not make the guard slow later
 
 One run from 0 to either bound pauses a site whose rate is at the ceiling with a probability of at most
-alpha / (1 - beta), and lets one at H1 pass with at most beta / (1 - alpha) (Wald's inequalities). A site that stays at H1
-is paused in the end.
+alpha / (1 - beta), and lets one at H1 pass with at most beta / (1 - alpha) (Wald's inequalities). A site that stays at
+H1 is paused in the end.
 
 Passes prove nothing before the alerts among them are judged. So a minute's passes count up to the first alert, in
 capture time, that nobody has judged; a false alert counts wherever it is. Whoever does not judge can only bring the
