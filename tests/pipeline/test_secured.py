@@ -72,6 +72,15 @@ def test_no_service_has_asked_for_what_it_may_not(cluster: SecuredCluster) -> No
     assert not {user for user, _ in _refused_by_redis(cluster)} & set(SERVICES)
 
 
+def test_statistics_count_with_rights_of_their_own(cluster: SecuredCluster) -> None:
+    """Faust speaks to Kafka through another client; it has no user of Redis."""
+    service = cluster.add("statistics")
+    cluster.wait_until(lambda: len(cluster.records("site-stats")) > 0, 60, "counts")
+    assert "statistics" not in {user for user, _ in _refused_by_kafka(cluster)}
+    assert "statistics" not in {user for user, _ in _refused_by_redis(cluster)}
+    assert service.child.running
+
+
 def test_pages_and_logs_of_a_service_hold_no_secret_and_pages_no_address(
     cluster: SecuredCluster, secrets: Secrets
 ) -> None:
