@@ -161,7 +161,7 @@ class AvroFormat:
         try:
             reader = fastavro.reader(file, self._reader(record))
             metadata: Mapping[str, str] = reader.metadata
-            packed, written = reader.codec != "null", local_id(reader.writer_schema)
+            packed, written = reader.codec != "null", local_id(typing.cast("Schema", reader.writer_schema))
         except Exception as error:  # as in `loads`
             raise Undecodable(f"it is no Avro container file of {record} ({type(error).__name__})") from None
         if packed:
