@@ -127,7 +127,8 @@ def ours():
     return frame is not None and "/services/overt/" in frame.f_code.co_filename
 
 def hook(event, args):
-    if event in EVENTS:
+    # croniter, which Faust imports, has the program `file` say whether this Python is one of 32 bits.
+    if event in EVENTS and not (event == "subprocess.Popen" and args[0] == "file"):
         found.append(event)
 
 class Watched(type(os.environ)):
@@ -176,7 +177,7 @@ def test_what_happens_at_import_would_be_seen(deed: str, told: str) -> None:
 ARRAY = re.compile(r"\b(Bgr|NDArray|Vector|Floats|Numbers)\b")
 NO_BIOMETRIC = {"xyxy", "scores", "mask", "numbers"}
 """Boxes, scores, the zone's stencil, a network's weights."""
-SECRET = {"secret", "landmarks", "redis_url", "kafka_config", "schema_registry_url"}
+SECRET = {"secret", "password", "landmarks", "redis_url", "kafka_config", "schema_registry_url"}
 
 
 def shown_fields(tree: ast.Module) -> Iterator[str]:

@@ -117,6 +117,8 @@ def test_every_retention_of_a_deployment_reaches_its_topics_and_segments_are_sho
         "passes": 72 * hour,
         "adjudications": 96 * hour,
         "audit": 96 * hour,
+        "statistics-facts": 72 * hour,
+        "site-stats": 72 * hour,
     }
     assert len(set(held.values())) == len(Retention.model_fields) - 1, "all but the decision, which is a text"
     for name, kept_ms in held.items():
