@@ -65,9 +65,11 @@ def world_outside(seen: Path) -> Iterator[None]:
             told("ip", "-n", NAMESPACE, *words.split())
         serving = ["ip", "netns", "exec", NAMESPACE, sys.executable, str(HERE / "outside.py"), OUTSIDE, str(seen)]
         with subprocess.Popen(serving, stderr=subprocess.DEVNULL) as server:
-            time.sleep(1)
-            yield
-            server.terminate()
+            try:
+                time.sleep(1)
+                yield
+            finally:
+                server.terminate()
     finally:
         told("ip", "netns", "delete", NAMESPACE)  # the link goes with it
 
