@@ -54,17 +54,18 @@ def deployment(
     models: Mapping[str, str] = FAST_MODELS,
     loop: bool = False,
     recognition: Mapping[str, Any] | None = None,
+    hours: float = 1.0,
     **more: Any,
 ) -> dict[str, Any]:
     """A deployment file's content: each camera shows its scene on a partition of its own. Its window began an hour ago
-    and has an hour to go."""
+    and has `hours` to go."""
     now = datetime.now(UTC).replace(microsecond=0)
     return {
         "deployment": name,
         "purpose": "A test of the pipeline over Kafka",
         "site": {"id": "somewhere", "place": "Here and there", "reason": "A test"},
         "authority": {"officer": "Nobody at all", "reason": "A test"},
-        "window": {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(hours=1)).isoformat()},
+        "window": {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(hours=hours)).isoformat()},
         "cameras": [
             {
                 "id": camera,
@@ -111,6 +112,8 @@ class Cluster:
         self.file = folder / "deployment.yaml"
         self.file.write_text(yaml.safe_dump(dict(content), sort_keys=False))
         self.services: dict[tuple[str, int], Service] = {}
+        self.planted: set[bytes] = set()
+        """Values of records that a test has put on the topics itself: no alerts and no passes."""
         self.settings: dict[str, str | Path] = {
             "kafka_bootstrap": broker.bootstrap,
             "redis_url": redis.url,
@@ -238,7 +241,8 @@ class Cluster:
 
     def _plain(self, topic: str) -> list[dict[str, Any]]:
         assert self.world.peek is not None
-        return [{**self.world.peek(record), "offset": record.offset} for record in self.records(topic)]
+        mine = [record for record in self.records(topic) if record.value not in self.planted]
+        return [{**self.world.peek(record), "offset": record.offset} for record in mine]
 
     # Waiting
 

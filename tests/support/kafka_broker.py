@@ -88,9 +88,16 @@ class KafkaBroker:
     """
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None, heap_mb: int = 256
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        heap_mb: int = 256,
+        host: str = "127.0.0.1",
     ) -> None:
         self.folder = folder.resolve()
+        self.host = host
         self.data_dir = self.folder / "data"
         self.log_path = self.folder / "broker.log"
         self.port = port or free_port()
@@ -99,6 +106,9 @@ class KafkaBroker:
         self.heap_mb = heap_mb
         self.format_words: list[str] = []
         """More arguments of the storage's formatting, such as users."""
+        self.words_before: list[str] = []
+        """What is run with the broker's command, such as what enters a network namespace."""
+        self.cluster_id = secrets.token_urlsafe(16)
         self.client: dict[str, str] = {}
         """librdkafka's properties by which an administrator gets in, where not everybody does."""
         self._container = ""
@@ -107,7 +117,7 @@ class KafkaBroker:
     @property
     def bootstrap(self) -> str:
         """For `bootstrap.servers`."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def child(self) -> Child:
@@ -122,14 +132,23 @@ class KafkaBroker:
         1 write the configuration, 2 format the storage if it is new, 3 start, 4 wait.
         Raises KafkaUnavailable (nothing to run) or ChildFailed (it did not get ready; its text ends with the log).
         """
+        self.spawn()
+        return self.wait_ready(timeout_s)
+
+    def spawn(self) -> None:
+        """`start` without its last step: one of several answers only when most of them run."""
         self._write_configuration()
         if not (self.data_dir / "meta.properties").exists():
             self._format()
         self._container = f"overt-kafka-{secrets.token_hex(6)}"
-        self._child = Child([*self._java(self._container), "kafka.Kafka", self._properties], log_path=self.log_path)
+        command = [*self.words_before, *self._java(self._container), "kafka.Kafka", self._properties]
+        self._child = Child(command, log_path=self.log_path)
         self._child.spawn()
+
+    def wait_ready(self, timeout_s: float = 60.0) -> float:
+        """The last step of `start`."""
         try:
-            return self._child.wait_until(self._answers, timeout_s)
+            return self.child.wait_until(self._answers, timeout_s)
         except ChildFailed:
             self.kill()
             raise
@@ -164,11 +183,11 @@ class KafkaBroker:
     def _write_configuration(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(_LOG4J)
-        listener = f"PLAINTEXT://127.0.0.1:{self.port}"
+        listener = f"PLAINTEXT://{self.host}:{self.port}"
         settings = {
             **_SETTINGS,
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "controller.quorum.voters": f"1@{self.host}:{self.controller_port}",
+            "listeners": f"{listener},CONTROLLER://{self.host}:{self.controller_port}",
             "advertised.listeners": listener,
             "log.dirs": str(self.data_dir),
             **self.settings,
@@ -182,8 +201,8 @@ class KafkaBroker:
 
     def _format(self) -> None:
         name = f"overt-kafka-{secrets.token_hex(6)}"
-        cluster = secrets.token_urlsafe(16)
-        command = [*self._java(name), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties]
+        storage = [*self._java(name), "kafka.tools.StorageTool"]
+        command = [*storage, "format", "-t", self.cluster_id, "-c", self._properties]
         command += self.format_words
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:

@@ -52,6 +52,8 @@ class Witness:
     unopened: int = 0
     """Faces whose key was gone before they could be looked at here: nothing is known of them."""
     newest_us: int = 0
+    planted: set[bytes] = field(default_factory=set)
+    """Records that a test has put on the topics itself."""
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -67,9 +69,9 @@ class Witness:
     def _watch(self) -> None:
         frames, faces = (self.world.log.follow(self.world.topic(name)) for name in ("frames", "faces"))
         while not self._stop.is_set():
-            for record in _poll(frames):
+            for record in self._poll(frames):
                 self._frame(record)
-            for record in _poll(faces):
+            for record in self._poll(faces):
                 self._face(record)
         frames.close()
         faces.close()
@@ -137,17 +139,18 @@ class Witness:
     def _entries(self) -> list[WatchlistEntry]:
         entries = []
         for record in self.world.log.read(self.world.topic("watchlist")):
+            if record.value in self.planted:
+                continue
             entry = self.world.codec.decode(record)
             assert isinstance(entry, WatchlistEntry)
             entries.append(entry)
         return entries
 
-
-def _poll(follower: Follower) -> Iterable[Record]:
-    try:
-        return follower.poll(50, 0.05)
-    except Unavailable:
-        return []
+    def _poll(self, follower: Follower) -> list[Record]:
+        try:
+            return [record for record in follower.poll(50, 0.05) if record.value not in self.planted]
+        except Unavailable:
+            return []
 
 
 def _through(face: Face, embed: Any, match: Any, confirm: Any, states: dict[str, tuple[Any, Any]]) -> list[Alert]:

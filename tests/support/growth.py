@@ -1,0 +1,88 @@
+"""What running processes hold, looked at again and again, and whether it grows."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tests.support.process import Service
+
+Reading = tuple[float, float]
+"""Seconds of the monotonic clock, and a value."""
+
+
+def resident_mb(pid: int) -> float:
+    """A process's resident memory in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(float(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def handles(pid: int) -> int:
+    """Open files and sockets."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads(pid: int) -> int:
+    """Threads of a process."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+MEASURES = {"memory (MB)": resident_mb, "handles": handles, "threads": threads}
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A line through readings, by least squares."""
+
+    seconds: float
+    first: float
+    mean: float
+    grown: float
+    """The line's slope, times the seconds."""
+
+    @property
+    def share(self) -> float:
+        """Growth relative to the mean."""
+        return self.grown / self.mean if self.mean else 0.0
+
+
+def trend(readings: Iterable[Reading], skip_s: float = 0.0) -> Trend:
+    """Of what was read `skip_s` after the first reading and later. ValueError with fewer than two readings."""
+    taken = sorted(readings)
+    at_s, values = np.array([r for r in taken if r[0] >= taken[0][0] + skip_s], np.float64).reshape(-1, 2).T
+    if len(at_s) < 2:
+        raise ValueError(f"{len(at_s)} readings show no trend: look longer than {skip_s:.0f} s")
+    slope = float(np.polyfit(at_s - at_s[0], values, 1)[0])
+    seconds = float(at_s[-1] - at_s[0])
+    return Trend(seconds, float(values[0]), float(values.mean()), slope * seconds)
+
+
+@dataclass
+class Growth:
+    """Readings of services, by name, process and measure: one that was started anew is another process."""
+
+    readings: dict[tuple[str, int, str], list[Reading]] = field(default_factory=lambda: defaultdict(list))
+
+    def look(self, services: Iterable[Service]) -> None:
+        """Takes a reading of all of them. Those that end meanwhile are left out."""
+        for service in services:
+            pid = service.child.pid
+            for measure, read in MEASURES.items():
+                try:
+                    value = float(read(pid))
+                except (FileNotFoundError, ProcessLookupError, StopIteration):
+                    continue
+                self.readings[service.name, pid, measure].append((time.monotonic(), value))
+
+    def trends(self, measure: str, *, skip_s: float, at_least_s: float) -> dict[tuple[str, int], Trend]:
+        """By service and process, of those that were looked at for `at_least_s` after the first `skip_s`."""
+        found = {}
+        for (service, pid, of), readings in self.readings.items():
+            if of == measure and readings[-1][0] - readings[0][0] >= skip_s + at_least_s:
+                found[service, pid] = trend(readings, skip_s)
+        return found
