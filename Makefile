@@ -83,3 +83,14 @@ audit: env
 
 licences: env
 	$(BIN)/python infra/security/licences
+
+# make faults            one fault after the other against three brokers; half an hour; as root, all of them
+# make soak              is it flat? MINUTES of load (60)
+.PHONY: faults soak
+MINUTES ?= 60
+
+faults: env-dev
+	$(BIN)/python -m tests.faults.ordeal
+
+soak: env-dev
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
