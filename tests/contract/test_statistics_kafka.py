@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from overt.messages import AuditAction, AuditEvent, GuardState, StatsWindow, Verdict
+from overt.messages import Adjudication, AuditAction, AuditEvent, GuardState, StatsWindow, Verdict
 from tests.support import messages as make
 from tests.support.counting import CountedSite
 from tests.support.kafka_broker import KafkaBroker
@@ -69,21 +69,21 @@ def test_a_site_with_too_many_false_alerts_is_paused_until_a_person_says_otherwi
         site.start(1)
         site.wait_counted()
         assert site.guard() is None
-        assert json.loads(site.type("guard", "status", "--json").stdout)["state"] == "open"
+        assert json.loads(site.command("guard", "status", "--json").stdout)["state"] == "open"
         site.put([_false(f"a{n}") for n in range(6)])
         site.wait_until(lambda: site.guard() is not None, "a pause")
         paused = site.guard()
         assert paused is not None
         assert (paused.state, paused.passes, paused.false_alerts) == (GuardState.PAUSED, 100, 6)
-        shown = site.type("guard", "status")
+        shown = site.command("guard", "status")
         assert shown.returncode == 7
         assert "6 false alerts among 100 passes" in shown.stdout
         # It survives the service; and a person ends it, with a reason, which is in the audit.
         site.workers[0].kill()
         site.start(1)
         site.wait_until(lambda: site.workers[1].scrape().total("overt_guard_paused") == 1, "it knows of the pause")
-        assert site.type("guard", "resume", "--reason", " ").returncode == 2
-        resumed = site.type("guard", "resume", "--reason", "threshold raised", "--by", "somebody")
+        assert site.command("guard", "resume", "--reason", " ").returncode == 2
+        resumed = site.command("guard", "resume", "--reason", "threshold raised", "--by", "somebody")
         assert resumed.returncode == 0, resumed.stderr
         site.wait_until(lambda: site.workers[1].scrape().total("overt_guard_paused") == 0, "it is resumed")
         last = site.guard()
@@ -94,10 +94,10 @@ def test_a_site_with_too_many_false_alerts_is_paused_until_a_person_says_otherwi
             (AuditAction.SITE_PAUSED, "guard", paused.reason),
             (AuditAction.SITE_RESUMED, "somebody", "threshold raised"),
         }
-        assert site.type("guard", "resume", "--reason", "once more").returncode == 2
+        assert site.command("guard", "resume", "--reason", "once more").returncode == 2
 
 
-def _false(alert_id: str) -> make.Adjudication:
+def _false(alert_id: str) -> Adjudication:
     return make.adjudication(
         adjudication_id=f"j-{alert_id}", alert_id=alert_id, deployment_id="trial", verdict=Verdict.FALSE
     )

@@ -27,6 +27,7 @@ from overt.messages import (
     AcquisitionFailure,
     Adjudication,
     Alert,
+    Kind,
     Match,
     Message,
     Pass,
@@ -68,7 +69,7 @@ class CountedSite:
         }
         self.workers: list[Service] = []
         self.restarted = 0
-        applied = self.type("topics", "apply")
+        applied = self.command("topics", "apply")
         assert applied.returncode == 0, applied.stderr
 
     def _content(self) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class CountedSite:
             },
         }
 
-    def type(self, *arguments: str) -> Done:
+    def command(self, *arguments: str) -> Done:
         """What a command does with this site's settings."""
         return typed(*arguments, "-d", str(self.file), **self.settings)
 
@@ -119,7 +120,7 @@ class CountedSite:
         return found
 
     def _matched(self, chance: random.Random, seed: int, number: int, camera: str, at_us: int) -> Iterable[Message]:
-        category, kind = chance.choice([("suspects", make.Kind.WANTED), ("children", make.Kind.MISSING)])
+        category, kind = chance.choice([("suspects", Kind.WANTED), ("children", Kind.MISSING)])
         more: dict[str, Any] = {"camera_id": camera, "captured_at_us": at_us, "category": category, "kind": kind}
         yield make.match(source_epoch=seed, frame_seq=number, **more)
         if number % 20:
@@ -151,7 +152,8 @@ class CountedSite:
         schema = make.SCHEMAS[type(message).__name__]
         sealed = {field["name"] for field in schema["fields"] if "overt.sealed" in field}
         plain = {name: b"noise" if name in sealed and value else value for name, value in to_plain(message).items()}
-        return self._avro.dumps(type(message).__name__, plain)
+        encoded: bytes = self._avro.dumps(type(message).__name__, plain)
+        return encoded
 
     # Workers
 

@@ -94,7 +94,7 @@ class StatisticsService:
 
     def run(self, stop: threading.Event) -> None:
         """Counts until `stop`. Where Faust gives up or stands still, the process ends."""
-        _make_discreet()
+        make_discreet()
         self._wait_for_kafka(stop)
         if stop.is_set():
             return
@@ -254,9 +254,10 @@ class _Discreet(logging.Handler):
         _log.log(record.levelno, "%s: %s (%s:%d)", record.name, text.strip(), record.filename, record.lineno)
 
 
-def _make_discreet() -> None:
+def make_discreet() -> None:
+    """Has Faust, its parts and its client say only who complains and where."""
     # Faust's parts log in the name of the module that derives from them.
-    for name in ("faust", "mode", "aiokafka", "asyncio", "overt.statistics.faust_app"):
+    for name in ("faust", "mode", "aiokafka", "asyncio", "overt.statistics.faust_parts"):
         logger = logging.getLogger(name)
         logger.handlers[:], logger.propagate = [_Discreet()], False
         logger.setLevel(logging.WARNING)

@@ -26,20 +26,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-import faust
-from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from overt.messages import Fact
 from overt.ports import TopicPartition, Undecodable
+from overt.statistics.faust_parts import BUFFER, App, FactTable, Transport
 from overt.statistics.tally import Tally
 
-_BUFFER = 16
-"""Records of a topic that Faust holds for its agent."""
-_AGAIN = 2 * _BUFFER
-"""Records of a partition that are read again when it is assigned."""
-_COUNTED_AGAIN = 1_000
-"""The same of `counted`, where it costs little: the windows of these facts are told again, too."""
 _TICK_S = 1.0
 _TURN_S = 0.1
 _STOP_S = 7.0
@@ -228,7 +221,7 @@ class CountingApp:
 
     def _build(self) -> Any:
         broker, work = self._broker, self._work
-        app = _App(
+        app = App(
             broker.group,
             env={},  # else it reads the process's
             broker=broker.urls,
@@ -240,7 +233,7 @@ class CountingApp:
             broker_request_timeout=25.0,
             broker_commit_interval=1.0,
             producer_request_timeout=20.0,
-            stream_buffer_maxsize=_BUFFER,
+            stream_buffer_maxsize=BUFFER,
             table_standby_replicas=0,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -249,7 +242,7 @@ class CountingApp:
             store="memory://",
         )
         app.counted = work.counted
-        app.transport = _Transport(app.conf.broker_consumer, app)
+        app.transport = Transport(app.conf.broker_consumer, app)
         raw: dict[str, Any] = {
             "key_type": bytes,
             "value_type": bytes,
@@ -257,7 +250,7 @@ class CountingApp:
             "value_serializer": "raw",
         }
         changelog = app.topic(work.facts, partitions=1, internal=True, compacting=True, **raw)
-        self._table = _FactTable(
+        self._table = FactTable(
             app, name="facts", partitions=1, key_type=bytes, value_type=bytes, changelog_topic=changelog
         )
         app.tables.add(self._table)
@@ -272,52 +265,3 @@ def _agent(function: Callable[..., Any], *arguments: str) -> Callable[[Any], Any
         await function(*arguments, stream)
 
     return agent
-
-
-class _App(faust.App):
-    counted = ""
-
-    def _create_directories(self) -> None:
-        """It keeps nothing in files."""
-
-
-class _FactTable(faust.Table):  # type: ignore[type-arg]  # generic only for type checkers
-    """A table that says when its changelog has what was written."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        self._unwritten: list[Any] = []
-        super().__init__(*arguments, **named)
-
-    def send_changelog(self, *arguments: Any, **named: Any) -> Any:
-        future = super().send_changelog(*arguments, **named)
-        self._unwritten.append(future)
-        return future
-
-    async def written(self) -> None:
-        """Until the broker has acknowledged every change. Raises what it answered."""
-        unwritten, self._unwritten = self._unwritten, []
-        for future in unwritten:
-            await future
-
-
-class _Consumer(driver.Consumer):
-    """Begins a little before what was committed."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        self.begun_at: dict[Any, int] = {}
-        """By partition, what was committed when it was assigned."""
-        super().__init__(*arguments, **named)
-
-    async def perform_seek(self) -> None:
-        await super().perform_seek()
-        kept = self.app.tables.changelog_topics
-        for place in self.assignment():
-            committed = self._read_offset[place]
-            if committed and place.topic not in kept:
-                self.begun_at[place] = committed
-                again = _COUNTED_AGAIN if place.topic == self.app.counted else _AGAIN
-                await self.seek(place, max(0, committed - again))
-
-
-class _Transport(driver.Transport):
-    Consumer = _Consumer

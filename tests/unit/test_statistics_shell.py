@@ -1,0 +1,144 @@
+"""Around the counting: how Faust reaches the broker, what its logs may say, and how a process knows of a pause."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from overt.messages import GuardState, SiteGuard
+from overt.ports import Record, Unavailable
+from overt.runtime.guard import GuardWatch, audit_of
+from overt.runtime.memory import MemoryBus
+from overt.runtime.statistics import make_discreet
+from overt.statistics.faust_broker import credentials, urls
+from tests.support import messages as make
+
+
+def test_plain_kafka_needs_no_credentials_and_tuning_is_librdkafkas_own() -> None:
+    assert credentials({}) is None
+    assert credentials({"linger.ms": "5", "security.protocol": "plaintext"}) is None
+    assert urls("a:1, b:2") == ["kafka://a:1", "kafka://b:2"]
+
+
+def test_tls_and_scram_are_carried_over_and_certificates_are_checked() -> None:
+    made: Any = credentials(
+        {"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "u"}
+        | {"sasl.password": "not-shown"}
+    )
+    assert (made.username, made.password, made.mechanism.value) == ("u", "not-shown", "SCRAM-SHA-512")
+    assert made.protocol.value == "SASL_SSL"
+    assert made.ssl_context.verify_mode is ssl.CERT_REQUIRED
+    assert made.ssl_context.check_hostname
+    only_tls: Any = credentials({"security.protocol": "SSL"})
+    assert only_tls.context.verify_mode is ssl.CERT_REQUIRED
+    assert "not-shown" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    "properties", [{"ssl.engine.location": "x"}, {"sasl.oauthbearer.config": "x"}, {"security.protocol": "MAGIC"}]
+)
+def test_security_that_cannot_be_carried_over_is_refused_and_not_left_out(properties: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"ssl\.engine\.location|sasl\.oauthbearer\.config|MAGIC"):
+        credentials(properties)
+
+
+def test_what_faust_has_in_hand_does_not_reach_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    names = ("faust", "mode", "aiokafka", "asyncio", "overt.statistics.faust_parts")
+    before = {name: (list(logging.getLogger(name).handlers), logging.getLogger(name).propagate) for name in names}
+    levels = {name: logging.getLogger(name).level for name in names}
+    try:
+        make_discreet()
+        with caplog.at_level(logging.WARNING):
+            logging.getLogger("faust.topics").warning("still waiting for %r of %s", "subject s-17", "another")
+            logging.getLogger("aiokafka.x").info("not worth a line")
+    finally:
+        for name, (handlers, propagate) in before.items():
+            logger = logging.getLogger(name)
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(levels[name])
+    assert "still waiting for" in caplog.text
+    assert "s-17" not in caplog.text
+    assert "worth" not in caplog.text
+
+
+# The pause
+
+
+class Bus:
+    """A guard topic in memory."""
+
+    def __init__(self) -> None:
+        self.bus = MemoryBus(time.time_ns)
+        self.bus.create("guard", 1)
+
+    def say(self, said: SiteGuard) -> None:
+        sink = self.bus.sink()
+        sink.produce("guard", key=said.key, value=said, partition=0)
+        sink.flush(1.0)
+
+    def watch(self, **more: Any) -> GuardWatch:
+        return GuardWatch(self.bus.log(), "guard", _decode, "d1", **more)
+
+
+def _decode(record: Record) -> SiteGuard:
+    said: SiteGuard = record.value
+    return said
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_site_that_was_never_paused_may_capture_once_that_is_known() -> None:
+    watch = Bus().watch()
+    _until(watch.may_capture)
+    assert watch.last() is None
+    watch.close()
+
+
+def test_a_pause_holds_from_the_topic_until_the_site_is_resumed_and_others_do_not_concern_it() -> None:
+    bus, told = Bus(), list[bool]()
+    bus.say(make.site_guard())
+    bus.say(replace(make.site_guard(), deployment_id="d2", state=GuardState.OPEN))
+    watch = bus.watch(tell=told.append)
+    _until(watch.known)
+    assert not watch.may_capture()
+    bus.say(replace(make.site_guard(), state=GuardState.OPEN))
+    _until(watch.may_capture)
+    assert told == [True, False]
+    watch.close()
+
+
+def test_while_the_topic_cannot_be_read_nothing_may_be_captured() -> None:
+    class Away:
+        asked = 0
+
+        def read(self, topic: str, *, since_us: int | None = None) -> Any:
+            raise Unavailable("away")
+
+        def follow(self, topic: str) -> Any:
+            self.asked += 1
+            raise Unavailable("away")
+
+    away = Away()
+    watch = GuardWatch(away, "guard", _decode, "d1")
+    assert not watch.may_capture()
+    _until(lambda: away.asked > 0)
+    assert not watch.may_capture()
+    watch.close()
+
+
+def test_a_pause_and_its_end_are_in_the_audit_with_who_and_why() -> None:
+    paused = audit_of(make.site_guard(), "v1")
+    resumed = audit_of(replace(make.site_guard(), state=GuardState.OPEN, actor="somebody", reason="mended"), "v2")
+    assert (paused.action.value, paused.actor) == ("site_paused", "guard")
+    assert (resumed.action.value, resumed.actor, resumed.reason) == ("site_resumed", "somebody", "mended")
