@@ -218,7 +218,7 @@ def site_guard(**changes: Any) -> SiteGuard:
 
 def one_of_each() -> list[Message]:
     """A message of every kind."""
-    seen = [frame(), face(), embedding(), match(), alert(), passing()]
+    seen: list[Message] = [frame(), face(), embedding(), match(), alert(), passing()]
     return [*seen, entry(), adjudication(), audit_event(), fact(), site_stats(), site_guard()]
 
 
