@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ def feed(site: Site, images: Sequence[bytes], size: tuple[int, int], depth: int,
     images: JPEG files, shown in turn; size: their width and height in pixels.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("overt").setLevel(logging.ERROR)
     world = site.world("frame")
     sink, topic = world.sink(), world.topic("frames")
     pictures = [Picture(encoded=image) for image in images]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -99,6 +100,7 @@ class Counted:
 def replicate(site: Site, number: int, model_s: float | None, shared: Shared, stop: SynchronizedBase[Any]) -> None:
     """A process's whole life. model_s: None for the real stage, with the deployment's models."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("overt").setLevel(logging.ERROR)
     plain = site.world("detector")
     world = replace(plain, source=lambda group: Counted(plain.source(group), shared.done))
     metrics = Metrics()
