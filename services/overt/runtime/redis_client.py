@@ -20,7 +20,19 @@ from overt.ports import Unavailable
 
 _TIMEOUT_S = 1.0
 # First words of error replies that mean "not now" or "not this server", whichever exception class carries them.
-_AWAY = ("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM", "BUSY", "NOAUTH", "WRONGPASS", "NOPERM", "DENIED")
+_AWAY = (
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "MISCONF",
+    "OOM",
+    "BUSY",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+    "DENIED",
+)
 
 Script = Callable[[Sequence[str], Sequence[bytes | str | int]], Any]
 """A Lua script: called with its keys and its arguments, it runs as one step on the server. Raises Unavailable."""
