@@ -21,17 +21,8 @@ from overt.ports import Unavailable
 _TIMEOUT_S = 1.0
 # First words of error replies that mean "not now" or "not this server", whichever exception class carries them.
 _AWAY = (
-    "LOADING",
-    "READONLY",
-    "MASTERDOWN",
-    "NOREPLICAS",
-    "MISCONF",
-    "OOM",
-    "BUSY",
-    "NOAUTH",
-    "WRONGPASS",
-    "NOPERM",
-    "DENIED",
+    *("LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS"),
+    *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
 )
 
 Script = Callable[[Sequence[str], Sequence[bytes | str | int]], Any]

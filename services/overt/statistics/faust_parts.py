@@ -16,7 +16,10 @@ _COUNTED_AGAIN = 1_000
 
 
 class App(faust.App):
+    """Faust's, with what its consumer must know."""
+
     counted = ""
+    """The topic of facts, with prefix."""
 
     def _create_directories(self) -> None:
         """It keeps nothing in files."""
@@ -51,6 +54,7 @@ class _Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         await super().perform_seek()
+        assert isinstance(self.app, App)
         kept = self.app.tables.changelog_topics
         for place in self.assignment():
             committed = self._read_offset[place]
