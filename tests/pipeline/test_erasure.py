@@ -100,7 +100,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory, scenes: Scenes, test_dat
         (folder / name).mkdir()
     cameras = {f"c{i}": scenes.walk(PEOPLE[3 * i : 3 * i + 3], seed=i) for i in range(2)}
     watchlist = scenes.watchlist([PEOPLE[0], PEOPLE[3]], folder / "watchlist")
-    content = deployment(cameras, watchlist, recognition={"cooldown_s": 60})
+    content = deployment(cameras, watchlist, recognition={"cooldown_s": 60, "fuse_tracks": True})
     with (
         pytest.MonkeyPatch.context() as patch,
         KafkaBroker(folder / "kafka", settings=NOTHING_IS_DELETED) as broker,

@@ -184,3 +184,12 @@ def test_a_crowd_is_remembered_up_to_a_bound_and_the_oldest_are_forgotten_first(
 def test_nothing_prints_a_vector() -> None:
     state, _ = probes(stage()[0], [face(1)])
     assert "vector" not in repr(state)
+
+
+def test_without_a_memory_each_face_is_a_probe_of_its_own_and_nobody_is_remembered() -> None:
+    base, _ = stage()
+    faces = [seen("t", n) for n in range(4)]
+    state, made = probes(EmbedderStage(base._model, None), faces)
+    alone = [probes(base, [one])[1][0] for one in faces]
+    assert state == EmbedderState()
+    assert [p.vector for p in made] == [pytest.approx(p.vector, abs=1e-6) for p in alone]

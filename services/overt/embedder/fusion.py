@@ -1,5 +1,8 @@
 """Fusion over a track: the probe for a face is made from all faces of its track so far.
 
+Not the default: with confirmations, single faces found as many people with fewer false alerts, since matches of probes
+that share faces do not confirm each other. A site that evaluates otherwise may switch it on.
+
 Refused on purpose: fusing over more than one track. Nobody is recognised again as a stranger.
 """
 

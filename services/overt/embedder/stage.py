@@ -1,4 +1,4 @@
-"""The embedder: faces in, probes out, one model call for a batch, each probe fused over its track.
+"""The embedder: faces in, probes out, one model call for a batch; each probe fused over its track where that is asked.
 
 Refused on purpose: reading anything else from a live face, such as an emotion, an age or an ethnicity; and remembering
 a face for longer than its track.
@@ -17,13 +17,18 @@ from overt.messages import Embedding, Face, Vector
 from overt.picture import BadPicture, Bgr
 from overt.ports import Reason, Reject
 
+_USUAL = Memory()
+
 
 class EmbedderStage:
-    """See `overt.ports.StatefulStage`. Gathers the chips of a batch, calls the model once, scatters the vectors."""
+    """See `overt.ports.StatefulStage`. Gathers the chips of a batch, calls the model once, scatters the vectors.
 
-    def __init__(self, model: EmbeddingModel, memory: Memory | None = None) -> None:
+    Without a `memory` each face is a probe of its own, and nothing is remembered of anybody.
+    """
+
+    def __init__(self, model: EmbeddingModel, memory: Memory | None = _USUAL) -> None:
         self._model = model
-        self._memory = memory or Memory()
+        self._memory = memory
         self._shared = model.card.shared.vector if model.card.shared else None
 
     def fresh(self, key: str, /) -> EmbedderState:
@@ -57,6 +62,8 @@ class EmbedderStage:
         return state, results
 
     def _fuse(self, state: EmbedderState, face: Face, vector: Vector) -> tuple[EmbedderState, Embedding]:
+        if self._memory is None:
+            return EmbedderState(), self._probe(face, vector)
         state = open_tracks(state, face, self._memory)
         if not np.isfinite(vector).all():
             return state, self._probe(face, vector)  # whoever compares rejects it; it must not spoil the others

@@ -82,6 +82,11 @@ class Recognition(Part):
     crops_per_track: Whole = Field(
         default=4, ge=1, le=50, description="Most crops of one passer-by that are compared: the first and better ones."
     )
+    fuse_tracks: Flag = Field(
+        default=False,
+        description="Whether the crops of one passer-by are fused into one probe instead of being compared each by"
+        " itself. Measured: more false alerts at the same thresholds.",
+    )
     cooldown_s: Number = Field(
         default=60.0,
         ge=0,

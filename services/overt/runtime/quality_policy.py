@@ -29,7 +29,7 @@ def quality_policy(recognition: Recognition, detector: DetectorCard) -> Mapping[
         "gate": plain(quality.Gate(min_face_px=float(recognition.min_face_px))),
         "shots": plain(bestshot.ShotPolicy(budget=recognition.crops_per_track)),
         "tracking": plain(track.Tracking()),
-        "fusion": plain(fusion.Memory(faces=recognition.crops_per_track)),
+        "fusion": plain(fusion.Memory(faces=recognition.crops_per_track)) if recognition.fuse_tracks else None,
         "calibration": {module.__name__.removeprefix("overt."): _constants(module) for module in _MODULES},
     }
 

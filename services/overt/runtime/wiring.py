@@ -192,7 +192,9 @@ class Wiring:
 
     def embedder_stage(self) -> EmbedderStage:
         """Faces to probes."""
-        return EmbedderStage(self.embedding_model(), Memory(faces=self.deployment.recognition.crops_per_track))
+        options = self.deployment.recognition
+        memory = Memory(faces=options.crops_per_track) if options.fuse_tracks else None
+        return EmbedderStage(self.embedding_model(), memory)
 
     def matcher_stage(self, gallery: Callable[[], Gallery]) -> MatcherStage:
         """Probes to matches, with each category's threshold."""
