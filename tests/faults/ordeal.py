@@ -11,6 +11,7 @@ the fault after which they were captured. A row for each fault is printed and wr
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -19,8 +20,10 @@ from functools import partial
 from pathlib import Path
 
 import click
+from confluent_kafka import KafkaException
 from confluent_kafka import admin as kafka_admin
 
+from overt.ports import Unavailable
 from tests.support.child import ChildFailed
 from tests.support.cluster import Cluster, deployment
 from tests.support.faults import FAULTS, FLOODED, Fault, Victim
@@ -128,9 +131,10 @@ def _suffer(victim: Victim, faults: Sequence[Fault]) -> tuple[list[Suffered], bo
         shed, before_mb = ordeal.shed, _memory_mb(ordeal.cluster)
         try:
             ordeal.suffer(fault.name, partial(fault.strike, victim), partial(fault.mend, victim), _SETTLE_S)
-        except (AssertionError, ChildFailed) as error:
+        except (AssertionError, ChildFailed, Unavailable, KafkaException) as error:
             click.echo(f"{fault.name}: NOT recovered from: {error}")
-            ordeal.outages.pop()
+            ordeal.outages[-1].until_us, ordeal.outages[-1].recovered_s = 1 << 62, math.inf
+            suffered.append(Suffered(fault, ordeal.shed - shed, (before_mb, _memory_mb(ordeal.cluster))))
             return suffered, False
         suffered.append(Suffered(fault, ordeal.shed - shed, (before_mb, _memory_mb(ordeal.cluster))))
     return suffered, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from collections.abc import Sequence
@@ -37,7 +38,8 @@ class Row:
         """As it stands in the table, but for when and of what it was run."""
         counts = (self.promised, self.made, self.missing, self.doubled, self.expired, self.shed)
         before, after = self.memory_mb
-        cells = [self.fault, *map(str, counts), f"{before:.0f}, {after:.0f}", f"{self.recovered_s:.0f} s"]
+        recovered = "not in time" if math.isinf(self.recovered_s) else f"{self.recovered_s:.0f} s"
+        cells = [self.fault, *map(str, counts), f"{before:.0f}, {after:.0f}", recovered]
         return "| " + " | ".join(cells)
 
 
