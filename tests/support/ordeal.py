@@ -11,7 +11,6 @@ from overt.ports import Unavailable
 from overt.runtime.world import now_us
 from tests.support import embedded
 from tests.support.cluster import CHAIN, Cluster
-from tests.support.growth import Growth
 from tests.support.scenes import PEOPLE, Scenes, TestScene
 from tests.support.witness import Witness
 
@@ -58,8 +57,6 @@ class Ordeal:
     shed_us: list[int] = field(default_factory=list)
     """When the detectors were seen to have shed frames since the look before."""
     shed: int = 0
-    growth: Growth = field(default_factory=Growth)
-    """What the services hold in calm times."""
     _shed: dict[str, float] = field(default_factory=dict)
 
     def suffer(
@@ -85,7 +82,6 @@ class Ordeal:
         until = time.monotonic() + _CALM_S
         while time.monotonic() < until:
             self._look_for_shedding()
-            self.growth.look(self.cluster.replicas())
             time.sleep(0.5)
         self._look_for_shedding()
 
