@@ -54,12 +54,14 @@ class Cable:
         return self
 
     def pull(self) -> None:
-        """Nothing gets through any more; nobody is told."""
-        _root("ip", "link", "set", self._end, "down")
+        """Nothing gets through any more; nobody is told. It is the far end that goes down: with this one the route would
+        go, and what is meant for the broker would leave by the default route, where a stranger may answer.
+        """
+        _root("ip", "-n", self.name, "link", "set", "uplink", "down")
 
     def plug(self) -> None:
         """As before."""
-        _root("ip", "link", "set", self._end, "up")
+        _root("ip", "-n", self.name, "link", "set", "uplink", "up")
 
     def remove(self) -> None:
         """Takes the namespace away, and the interfaces with it."""
@@ -133,6 +135,16 @@ class KafkaCluster:
         """The broker that leads a partition now."""
         found = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(topic, timeout=10.0)
         return self.brokers[found.topics[topic].partitions[partition].leader - 1]
+
+    def revive(self) -> None:
+        """Whatever happened: the cable in, every broker running."""
+        if self.cable:
+            self.cable.plug()
+        dead = [broker for broker in self.brokers if not broker.child.running]
+        for broker in dead:
+            broker.spawn()
+        for broker in self.brokers:
+            broker.wait_ready()
 
     def resident_mb(self) -> float:
         """Of all that run."""
