@@ -54,7 +54,7 @@ class Cable:
         return self
 
     def pull(self) -> None:
-        """Nothing gets through any more; nobody is told. It is the far end that goes down: with this one the route would
+        """Nothing gets through any more; nobody is told. The far end goes down: with this one the route would
         go, and what is meant for the broker would leave by the default route, where a stranger may answer.
         """
         _root("ip", "-n", self.name, "link", "set", "uplink", "down")
