@@ -121,6 +121,10 @@ def _kill_redis(victim: Victim) -> None:
 
 def _cut_off(victim: Victim) -> None:
     assert victim.kafka.cable is not None
+    victim.kafka.prefer()  # one that came back leads nothing at first, and nobody would miss it
+    victim.ordeal.settle()
+    leads = victim.kafka.led_by(victim.kafka.brokers[1])
+    assert any(topic.startswith(victim.cluster.world.prefix) for topic, _ in leads), "what is cut off leads nothing"
     victim.kafka.cable.pull()
     time.sleep(_DOWN_S)
 

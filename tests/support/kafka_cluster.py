@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from confluent_kafka import ElectionType
 from confluent_kafka.admin import AdminClient
 
 from tests.support.child import ChildFailed
@@ -135,6 +136,17 @@ class KafkaCluster:
         """The broker that leads a partition now."""
         found = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(topic, timeout=10.0)
         return self.brokers[found.topics[topic].partitions[partition].leader - 1]
+
+    def prefer(self) -> None:
+        """Every partition goes back to the broker that should lead it."""
+        AdminClient({"bootstrap.servers": self.bootstrap}).elect_leaders(ElectionType.PREFERRED).result(30)
+
+    def led_by(self, broker: KafkaBroker) -> list[tuple[str, int]]:
+        """Topics and partitions that a broker leads now."""
+        number = self.brokers.index(broker) + 1
+        found = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(timeout=10.0)
+        parts = [(topic, part) for topic, told in found.topics.items() for part in told.partitions.values()]
+        return [(topic, part.id) for topic, part in parts if part.leader == number]
 
     def revive(self) -> None:
         """Whatever happened: the cable in, every broker running."""
