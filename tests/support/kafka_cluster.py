@@ -139,7 +139,8 @@ class KafkaCluster:
 
     def prefer(self) -> None:
         """Every partition goes back to the broker that should lead it."""
-        AdminClient({"bootstrap.servers": self.bootstrap}).elect_leaders(ElectionType.PREFERRED).result(30)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})  # kept: without it the answer would never come
+        admin.elect_leaders(ElectionType.PREFERRED).result(30)
 
     def led_by(self, broker: KafkaBroker) -> list[tuple[str, int]]:
         """Topics and partitions that a broker leads now."""
