@@ -10,13 +10,13 @@ import base64
 import binascii
 import contextlib
 import os
-import stat
 from pathlib import Path
 
 from overt.runtime.keys import SECRET_BYTES, SealingKey
+from overt.runtime.secret_files import SecretFileError, read_file
 
 _COMMENT = "# Overt deployment key: a secret. Keep it readable by its owner only, and apart from the keyring.\n"
-_MOST_BYTES = 4096
+_OPEN_TO_OTHERS = 0o077
 
 
 class DeploymentKeyError(ValueError):
@@ -61,22 +61,9 @@ def load_deployment_key(path: Path) -> DeploymentKey:
 
 def _text_of(path: Path) -> str:
     try:
-        # Not blocking: a named pipe in the file's place would else hang the start.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise DeploymentKeyError(f"{path} is missing: make a key with `overt keys create {path}`") from None
-    except OSError as error:
-        raise DeploymentKeyError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise DeploymentKeyError(f"{path} is no file: expected the one that `overt keys create` wrote")
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & 0o077:
-            raise DeploymentKeyError(f"{path} is open to others (mode {mode:04o}): chmod 600 {path}")
-        return os.read(handle, _MOST_BYTES).decode("ascii", "replace")
-    finally:
-        os.close(handle)
+        return read_file(path, f"the key that `overt keys create {path}` makes", closed_to=_OPEN_TO_OTHERS)
+    except SecretFileError as error:
+        raise DeploymentKeyError(str(error)) from None
 
 
 def _secret_in(text: str, path: Path) -> bytes:

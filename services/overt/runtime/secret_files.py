@@ -17,7 +17,7 @@ class SecretFileError(ValueError):
 
 def read_password(path: Path) -> str:
     """The one line of a file, which others than its owner and their group cannot read. Raises SecretFileError."""
-    text = _read(path, "one line with the password", private=True)
+    text = read_file(path, "one line with the password", closed_to=_OPEN_TO_OTHERS)
     lines = text.splitlines()
     if not text.strip():
         raise SecretFileError(f"{path} is empty: expected one line with the password")
@@ -30,12 +30,14 @@ def check_certificates(path: Path) -> Path:
     """The path of a file of PEM certificates, which only its owner and group may change: whoever could, could make a
     server of their own look trusted. Raises SecretFileError."""
     expected = "one or more certificates in PEM (-----BEGIN CERTIFICATE-----)"
-    if "-----BEGIN CERTIFICATE-----" not in _read(path, expected, private=False):
+    if "-----BEGIN CERTIFICATE-----" not in read_file(path, expected):
         raise SecretFileError(f"{path} holds no certificate: expected {expected}")
     return path
 
 
-def _read(path: Path, expected: str, *, private: bool) -> str:
+def read_file(path: Path, expected: str, *, closed_to: int = 0) -> str:
+    """The text of a small file that should hold what `expected` says. `closed_to`: the bits that its mode may not have;
+    to be changed by everybody it never may. Raises SecretFileError."""
     try:
         # Not blocking: a named pipe in the file's place would else hang the start.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -48,7 +50,7 @@ def _read(path: Path, expected: str, *, private: bool) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise SecretFileError(f"{path} is no file: expected one with {expected}")
         mode = stat.S_IMODE(status.st_mode)
-        if private and mode & _OPEN_TO_OTHERS:
+        if mode & closed_to:
             raise SecretFileError(f"{path} is open to others (mode {mode:04o}): chmod 600 {path}")
         if mode & stat.S_IWOTH:
             raise SecretFileError(f"{path} can be changed by everybody (mode {mode:04o}): chmod o-w {path}")
