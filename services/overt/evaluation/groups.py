@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from overt.evaluation.differences import fisher, holm, newcombe, smallest_detectable
 from overt.evaluation.equity import fdr, garbe, inequity_ratio
 from overt.evaluation.estimate import Bootstrap, Estimate, estimate
-from overt.evaluation.intervals import Interval, Rate
+from overt.evaluation.intervals import Interval
 from overt.evaluation.openset import at_threshold
 from overt.evaluation.searches import MatedSearches, NonMatedSearches
 from overt.evaluation.unmeasurable import CannotMeasure, NotMeasurable
@@ -181,8 +181,3 @@ def _difference(error: str, a: str, b: str, measured: Mapping[str, Estimate], p:
     lesser = min(one.value, other.value)
     least = smallest_detectable(lesser, units_a.trials, units_b.trials)
     return Difference(error, a, b, one.value - other.value, interval, p, p_holm, least)
-
-
-def rates_of(answers: GroupAnswers, error: str) -> dict[str, Rate]:
-    """The groups' rates of one error, where it was measurable."""
-    return {g.group: e.rate for g in answers.groups if isinstance(e := g.error(error), Estimate)}
