@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overt.embedder.fusion import Memory
 from overt.embedder.model import EmbeddingModel
 from overt.embedder.stage import EmbedderStage
 from overt.messages import Embedding, Face
@@ -66,7 +67,7 @@ def face(seed: int, **changes: object) -> Face:
 
 def stage(mirror: bool = False) -> tuple[EmbedderStage, Network]:
     network = Network()
-    return EmbedderStage(EmbeddingModel(card(mirror=mirror), network)), network
+    return EmbedderStage(EmbeddingModel(card(mirror=mirror), network), Memory()), network
 
 
 def results_of(embedder: EmbedderStage, faces: Sequence[Face]) -> list[Embedding | Reject]:

@@ -112,7 +112,7 @@ def test_a_vector_that_is_no_number_spoils_no_other() -> None:
         out = network(tensor)
         return out * np.float32(np.nan) if next(calls) == 1 else out
 
-    broken = EmbedderStage(EmbeddingModel(card, infer))
+    broken = EmbedderStage(EmbeddingModel(card, infer), Memory())
     state = broken.fresh("c1")
     vectors = []
     for item in (seen("t", 1), seen("t", 2), seen("t", 3)):

@@ -17,8 +17,6 @@ from overt.messages import Embedding, Face, Vector
 from overt.picture import BadPicture, Bgr
 from overt.ports import Reason, Reject
 
-_USUAL = Memory()
-
 
 class EmbedderStage:
     """See `overt.ports.StatefulStage`. Gathers the chips of a batch, calls the model once, scatters the vectors.
@@ -26,7 +24,7 @@ class EmbedderStage:
     Without a `memory` each face is a probe of its own, and nothing is remembered of anybody.
     """
 
-    def __init__(self, model: EmbeddingModel, memory: Memory | None = _USUAL) -> None:
+    def __init__(self, model: EmbeddingModel, memory: Memory | None = None) -> None:
         self._model = model
         self._memory = memory
         self._shared = model.card.shared.vector if model.card.shared else None
