@@ -16,7 +16,7 @@ from tests.support.requirements import require
 from tests.support.rtsp_server import RtspServer, rtsp_unavailable
 from tests.support.scenes import Scenes
 from tests.support.side_by_side import FilesSideBySide, those_alone_last
-from tests.support.summary import kafka_was_left_out, mark_by_fixture, write_summary
+from tests.support.summary import ToldAtOnce, kafka_was_left_out, mark_by_fixture, write_summary
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -26,6 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark before `-m` selects."""
     mark_by_fixture(items)
     those_alone_last(items)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In CI somebody may end the run before its end."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None:
+        session.config.pluginmanager.register(ToldAtOnce(reporter), "told-at-once")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -27,7 +27,7 @@ from tests.support.models import CACHE, real_model
 from tests.support.process import overt
 from tests.support.report_page import Page
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(600)
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "alert.avsc"
 CLEAR, GONE = 0.9, 0.4

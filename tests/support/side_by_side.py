@@ -32,5 +32,17 @@ class FilesSideBySide(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         config.option.loadscopereorder = False
         super().__init__(config, log)
 
+    def remove_node(self, node: Any) -> str | None:
+        """What a worker died of is not tried again: it would take its successors with it, one after the other."""
+        left = self.assigned_work[node]
+        for scope in [scope for scope, tests in left.items() if all(tests.values())]:
+            del left[scope]
+        died_of = next((test for tests in left.values() for test, done in tests.items() if not done), None)
+        for tests in left.values():
+            if died_of in tests:
+                tests[died_of] = True
+        super().remove_node(node)
+        return died_of
+
     def _split_scope(self, nodeid: str) -> str:
         return "alone" if measures_real_time(nodeid) else nodeid.partition("::")[0]

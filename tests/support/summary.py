@@ -61,6 +61,20 @@ def write_summary(reporter: pytest.TerminalReporter, config: pytest.Config) -> N
         reporter.write_line("failed: CI is set, and no test has run on real Kafka", red=True)
 
 
+class ToldAtOnce:
+    """A plugin that prints what failed as it fails: a run that is ended from outside prints no summary."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"failed: {report.nodeid} ({report.when})", red=True)
+            self._reporter.write_line(report.longreprtext)
+
+
 def _reports(reporter: pytest.TerminalReporter, *outcomes: str) -> list[pytest.TestReport]:
     found = [report for outcome in outcomes for report in reporter.stats.get(outcome, [])]
     return [report for report in found if isinstance(report, pytest.TestReport)]

@@ -17,7 +17,7 @@ PERSON = PEOPLE[0]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 def test_the_benchmark_prints_costs_ratios_shares_and_the_people_found(scenes: Scenes, tmp_path: Path) -> None:
     """Whatever the times are: the same person is found by pipeline and naive loop, and the shares add up."""
     for model in ("centerface", "dlib-resnet-v1"):
