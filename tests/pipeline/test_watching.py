@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.grafana.questions import ALL
 from tests.support import runs
-from tests.support.cluster import ONE_OF_EACH, Cluster, deployment
+from tests.support.cluster import ONE_OF_EACH, Cluster, deployment, distinct
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.models import CACHE
 from tests.support.process import Service, overt
@@ -91,17 +92,24 @@ def test_no_person_is_in_any_series(watched: PrometheusServer) -> None:
 def test_a_site_over_kafka_answers_every_panel_and_every_rule(
     kafka: KafkaBroker, redis_server: RedisServer, scenes: Scenes, test_data: Path, tmp_path: Path
 ) -> None:
-    """Every service as its own process, the statistics too. Keys are given up in time; when Redis is told to keep them,
-    the alarm comes."""
+    """Every service as its own process, the statistics too. Alerts that are judged false pause the site, and no other;
+    a person's word resumes it. Keys are given up in time; when Redis is told to keep them, the alarm comes."""
     require(prometheus_unavailable())
     scene = scenes.walk([PERSON])
     people = scenes.watchlist([PERSON], tmp_path / "people")
-    content = deployment({"c1": scene}, people, loop=True, recognition={"cooldown_s": 1})
+    more: dict[str, Any] = {"loop": True, "recognition": {"cooldown_s": 1}, "guard": {"detectable": 5}}
+    content = deployment({"c1": scene}, people, **more)
+    elsewhere = deployment({"c2": scene}, people, name="elsewhere", **more)
     keys: dict[str, str | Path] = {"transient_key_slot_s": "2", "transient_key_life_s": "8"}
     models = test_data / "models"
-    with Cluster(tmp_path, kafka, redis_server, content, realtime=True, models_dir=models, settings=keys) as site:
+    with (
+        Cluster(tmp_path, kafka, redis_server, content, realtime=True, models_dir=models, settings=keys) as site,
+        Cluster(tmp_path / "other", kafka, redis_server, elsewhere, realtime=True, settings=keys) as other,
+    ):
         site.prepare()
+        other.make_topics()
         site.start({**ONE_OF_EACH, "statistics": 1})
+        other.start({"frame": 1})
         ports = {name: site.service(name).metrics_port for name in (*ONE_OF_EACH, "statistics")}
         with PrometheusServer(tmp_path / "prometheus", ports) as prometheus:
             for waited_for in (
@@ -123,7 +131,44 @@ def test_a_site_over_kafka_answers_every_panel_and_every_rule(
             assert 0 < (prometheus.value("max(overt_oldest_alert_key_age_seconds)") or 0) < 600
             assert prometheus.query('ALERTS{alertname=~"Overt(.*Key.*|Guard.*|Camera.*)"}') == []
 
+            _is_paused_for_false_alerts(site, other, prometheus)
+            _is_resumed_by_a_person(site, prometheus)
+
             redis = redis_server.client()
             assert sum(redis.persist(name) for name in redis.scan_iter("overt:*:key:*:*")) > 0
             redis.close()
             prometheus.wait_for('ALERTS{alertname="OvertKeysNotExpiring",alertstate="firing"}', 60)
+
+
+def _is_paused_for_false_alerts(site: Cluster, other: Cluster, prometheus: PrometheusServer) -> None:
+    """Two of its alerts are judged false. Its frame service captures nothing any more, nor does a new one; the other
+    site's goes on."""
+    for alert_id in sorted(distinct(site.alerts(), "alert_id"))[:2]:
+        site.cli("alerts", "adjudicate", alert_id, "false", "-d", site.file)
+    prometheus.wait_for('ALERTS{alertname="OvertGuardTripped",alertstate="firing"}', 60)
+    frame = site.service("frame")
+    site.wait_until(lambda: frame.scrape().total("overt_guard_paused") == 1, 30, "the frame service knows")
+    with site.redis.client() as redis:
+        site.wait_until(lambda: not redis.exists("overt:trial:lease:c1"), 30, "the camera is given back")
+    assert _read_while_the_other_read_10(site, other) == 0
+    frame.kill()
+    frame.start()
+    assert _read_while_the_other_read_10(site, other) == 0
+    assert frame.scrape().total("overt_guard_paused") == 1
+    assert frame.scrape().total("overt_ready", service="frame") == 1
+
+
+def _is_resumed_by_a_person(site: Cluster, prometheus: PrometheusServer) -> None:
+    """It captures and alerts again, and nothing of before is weighed."""
+    before = len(site.alerts())
+    site.cli("guard", "resume", "-d", site.file, "--reason", "a poor image was taken off the list")
+    site.wait_until(lambda: len(site.alerts()) > before, 60, "an alert after the pause")
+    prometheus.wait_for('absent(ALERTS{alertname="OvertGuardTripped"})', 30)
+    assert site.service("statistics").scrape().total("overt_guard_false_alerts") == 0
+
+
+def _read_while_the_other_read_10(site: Cluster, other: Cluster) -> float:
+    """Images that a site has read while the other has read 10 more."""
+    read, enough = site.total("overt_frames_read_total", "frame"), other.total("overt_frames_read_total", "frame") + 10
+    other.wait_until(lambda: other.total("overt_frames_read_total", "frame") >= enough, 60, "10 images")
+    return site.total("overt_frames_read_total", "frame") - read

@@ -128,11 +128,15 @@ class Cluster:
 
     def prepare(self) -> Self:
         """A deployment key, the topics, and the watchlist enrolled and published: by the commands a user types."""
+        self.make_topics()
+        self._type("watchlist", "publish", "-d", self.file)
+        return self
+
+    def make_topics(self) -> None:
+        """`prepare` without the watchlist: enough for a frame service."""
         if not Path(self.settings["deployment_key_file"]).exists():
             self._type("keys", "create", self.settings["deployment_key_file"])
         self._type("topics", "apply", "-d", self.file)
-        self._type("watchlist", "publish", "-d", self.file)
-        return self
 
     def _type(self, *arguments: str | Path) -> None:
         done = typed(*arguments, **{"cache": os.environ.get("OVERT_CACHE", ""), **self.settings})

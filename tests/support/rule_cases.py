@@ -83,6 +83,12 @@ CASES = [
     Case("OvertCameraDown", 90, 0, {**OVER, 'overt_camera_up{camera="c1"}': "0x400"}),
     Case(
         "OvertCameraDown",
+        90,
+        0,
+        {**OPEN, 'overt_camera_up{camera="c1"}': "0x400", 'overt_guard_paused{service="frame"}': "1x400"},
+    ),
+    Case(
+        "OvertCameraDown",
         60,
         0,
         {

@@ -130,6 +130,8 @@ class FrameService:
         self._paused = paused
         if paused and not before:
             self._end_reading()
+        if paused:
+            self._metrics.ready.labels("frame").set(self.ready())
         return not paused
 
     def _end_reading(self) -> None:
