@@ -27,13 +27,15 @@ from confluent_kafka import admin as kafka_admin
 from overt.ports import Unavailable
 from tests.support.child import ChildFailed
 from tests.support.cluster import Cluster, deployment
-from tests.support.faults import FAULTS, FLOODED, Fault, Victim
+from tests.support.faults import FAULTS
+from tests.support.faults_by_records import FLOODED
 from tests.support.judgement import Judgement, judge
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.ordeal import COOLDOWN_S, KEY_LIFE_S, LISTED, Ordeal, recognised, street
 from tests.support.redis_server import RedisServer
 from tests.support.reliability import REPOSITORY, Row, write
 from tests.support.scenes import Scenes
+from tests.support.victim import Fault, Victim
 from tests.support.witness import Witness
 
 _SETTLE_S = 90.0
@@ -88,7 +90,7 @@ def _run(folder: Path, data: Path, faults: Sequence[Fault]) -> tuple[list[Row], 
     content["cameras"][-1]["loop"] = False
     with (
         KafkaCluster(folder / "kafka") as kafka,
-        RedisServer(folder / "redis") as redis,
+        RedisServer(folder / "redis", more_hosts=[kafka.outpost.redis_host] if kafka.outpost else []) as redis,
         Cluster(
             folder / "cluster",
             kafka.brokers[0],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -15,69 +14,25 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.child import ChildFailed
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.netns import HERE, Cable, Machine, Net, Outpost, Refused, as_root
 
 _BROKERS = 3
 _DISK_MB = 640
 
 
-class Refused(RuntimeError):
-    """Why something cannot be done on this machine."""
-
-
-def _root(*words: str | Path) -> None:
-    """Runs a command that only root may run. Raises Refused."""
-    if os.geteuid() != 0:
-        raise Refused(f"only root may run {words[0]}")
-    if shutil.which(str(words[0])) is None:
-        raise Refused(f"{words[0]} is missing: install it")
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Refused(f"{' '.join(map(str, words))}: {done.stderr.strip()}")
-
-
-class Cable:
-    """A network namespace, joined to this one by a pair of virtual interfaces, that can be pulled out."""
-
-    def __init__(self) -> None:
-        number = secrets.randbelow(200) + 20
-        self.name = f"overt{os.getpid()}"
-        self.here, self.there = f"10.87.{number}.1", f"10.87.{number}.2"
-        self._end = f"ov{os.getpid()}"
-
-    def lay(self) -> Self:
-        """Raises Refused."""
-        _root("ip", "netns", "add", self.name)
-        _root("ip", "link", "add", self._end, "type", "veth", "peer", "name", "uplink", "netns", self.name)
-        _root("ip", "addr", "add", f"{self.here}/30", "dev", self._end)
-        _root("ip", "link", "set", self._end, "up")
-        for words in (f"addr add {self.there}/30 dev uplink", "link set uplink up", "link set lo up"):
-            _root("ip", "-n", self.name, *words.split())
-        return self
-
-    def pull(self) -> None:
-        """Nothing gets through any more; nobody is told. The far end goes down: with this one the route would
-        go, and what is meant for the broker would leave by the default route, where a stranger may answer.
-        """
-        _root("ip", "-n", self.name, "link", "set", "uplink", "down")
-
-    def plug(self) -> None:
-        """As before."""
-        _root("ip", "-n", self.name, "link", "set", "uplink", "up")
-
-    def remove(self) -> None:
-        """Takes the namespace away, and the interfaces with it."""
-        subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
-
-
 class KafkaCluster:
     """Brokers 1 to 3, each a controller, too: every topic thrice, two must have what is acknowledged.
 
-    Where root runs it, broker 2 sits behind `cable` and broker 3 has a small disk of its own; `missing` says why not.
+    Where root runs it, broker 2 is a machine of its own behind `cable`, broker 3 has a small disk of its own, and
+    `outpost` is a machine for a service; `missing` says why not.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.machine = Machine(f"overt{os.getpid()}")
+        """Where broker 2 is."""
         self.cable: Cable | None = None
+        self.outpost: Outpost | None = None
         self.disk: Path | None = None
         self.missing: dict[str, str] = {}
         self.brokers: list[KafkaBroker] = []
@@ -95,10 +50,7 @@ class KafkaCluster:
         return max(broker.wait_ready(timeout_s) for broker in self.brokers)
 
     def _make(self) -> None:
-        try:
-            self.cable = Cable().lay()
-        except Refused as error:
-            self.missing["cable"] = str(error)
+        self._lay_cables(Net(secrets.randbelow(200) + 20))
         here = self.cable.here if self.cable else "127.0.0.1"
         there = self.cable.there if self.cable else here
         cluster_id = secrets.token_urlsafe(16)
@@ -107,9 +59,34 @@ class KafkaCluster:
             broker.cluster_id = cluster_id
             self.brokers.append(broker)
         if self.cable:
-            self.brokers[1].words_before = ["ip", "netns", "exec", self.cable.name]
+            self.brokers[1].words_before = self.machine.words_before
         self._settle_settings()
         self._give_a_disk(self.brokers[2])
+
+    def _lay_cables(self, net: Net) -> None:
+        cable = Cable(f"ov{os.getpid()}", HERE, self.machine, *net.pair(0))
+        try:
+            self.machine.add()
+            cable.lay()
+            self.cable = cable
+            outpost = Outpost(net, self.machine, (cable.here, cable.there))
+            outpost.lay()
+            self.outpost = outpost
+        except Refused as error:
+            self.missing |= dict.fromkeys({"cable"} - ({"cable"} if self.cable else set()), str(error))
+            self.missing["outpost"] = str(error)
+
+    def cut_off(self) -> None:
+        """Broker 2 hears nothing any more. It knows; what is meant for it gets no answer."""
+        assert self.cable is not None
+        self.cable.pull(self.machine)
+
+    def join(self) -> None:
+        """Everybody hears everybody again."""
+        if self.cable:
+            self.cable.plug(self.machine)
+        if self.outpost:
+            self.outpost.plug()
 
     def _settle_settings(self) -> None:
         voters = ",".join(f"{n}@{b.host}:{b.controller_port}" for n, b in enumerate(self.brokers, 1))
@@ -121,12 +98,13 @@ class KafkaCluster:
                 "offsets.topic.replication.factor": str(_BROKERS),
                 "transaction.state.log.replication.factor": str(_BROKERS),
                 "min.insync.replicas": "2",
+                "log.retention.check.interval.ms": "10000",  # as docs/architecture.md asks of an operator
             }
 
     def _give_a_disk(self, broker: KafkaBroker) -> None:
         broker.data_dir.mkdir(parents=True)
         try:
-            _root("mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "overt", broker.data_dir)
+            as_root("mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "overt", broker.data_dir)
         except Refused as error:
             self.missing["disk"] = str(error)
         else:
@@ -150,9 +128,8 @@ class KafkaCluster:
         return [(topic, part.id) for topic, part in parts if part.leader == number]
 
     def revive(self) -> None:
-        """Whatever happened: the cable in, every broker running."""
-        if self.cable:
-            self.cable.plug()
+        """Whatever happened: the cables in, every broker running."""
+        self.join()
         dead = [broker for broker in self.brokers if not broker.child.running]
         for broker in dead:
             broker.spawn()
@@ -179,7 +156,8 @@ class KafkaCluster:
     def _end(self) -> None:
         for broker in self.brokers:
             broker.kill()
-        if self.cable:
-            self.cable.remove()
+        if self.outpost:
+            self.outpost.remove()
+        self.machine.remove()
         if self.disk:
             subprocess.run(["umount", "-l", str(self.disk)], capture_output=True, check=False)

@@ -15,6 +15,7 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.child import Child, ChildFailed, free_port
+from tests.support.netns import Machine
 
 # Not through a proxy that the environment may name.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -24,6 +25,10 @@ _NO_ANSWER = (OSError, http.client.HTTPException)
 def overt(*arguments: str | Path) -> list[str]:
     """The command line of `overt ARGUMENTS` in this interpreter's environment."""
     return [str(Path(sys.executable).with_name("overt")), *map(str, arguments)]
+
+
+def _variables(settings: Mapping[str, str | Path]) -> dict[str, str]:
+    return {f"OVERT_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 class Scrape:
@@ -63,10 +68,19 @@ class Service:
     ) -> None:
         self.name = name
         self.metrics_port = free_port()
+        self.host = "127.0.0.1"
         own = {"metrics_host": "127.0.0.1", "metrics_port": str(self.metrics_port), **(settings or {})}
         inherited = {key: value for key, value in os.environ.items() if key == "OVERT_CACHE" or key[:6] != "OVERT_"}
-        self.env = inherited | {f"OVERT_{key.upper()}": str(value) for key, value in own.items()}
+        self.env = inherited | _variables(own)
         self.child = Child(argv, log_path=folder / f"{name}.log", env=self.env)
+        self._argv = list(argv)
+
+    def move(self, machine: Machine, host: str, settings: Mapping[str, str | Path]) -> None:
+        """With the next start it runs on another machine, which is asked at `host`, with some settings changed."""
+        self.host = host
+        self.env = {**self.env, **_variables({**settings, "metrics_host": host})}
+        self.child.env = self.env
+        self.child.argv = [*machine.words_before, *self._argv]
 
     def spawn(self) -> None:
         """Start without waiting."""
@@ -133,7 +147,7 @@ class Service:
         return self.child.log_text()
 
     def _url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.metrics_port}{path}"
+        return f"http://{self.host}:{self.metrics_port}{path}"
 
     def __enter__(self) -> Self:
         self.start()

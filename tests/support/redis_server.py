@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,20 +23,26 @@ def redis_unavailable() -> str | None:
 
 
 class RedisServer:
-    """One server that keeps nothing on disk: `restart` and `kill` lose every key. Nothing runs before `start`."""
+    """One server that keeps nothing on disk: `restart` and `kill` lose every key. It listens on 127.0.0.1, and on
+    `more_hosts`. Nothing runs before `start`."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, more_hosts: Sequence[str] = ()) -> None:
         self.folder = folder
         self.log_path = folder / "redis.log"
         self.port = port or free_port()
-        words = f"redis-server --bind 127.0.0.1 --port {self.port} --appendonly no --save".split()
+        hosts = " ".join(("127.0.0.1", *more_hosts))
+        words = f"redis-server --protected-mode no --bind {hosts} --port {self.port} --appendonly no --save".split()
         # Its folder is where a dump would appear if somebody asked for one: tests look there.
         self.child = Child([*words, "", "--dir", str(folder)], log_path=self.log_path)
 
     @property
     def url(self) -> str:
         """For `redis.Redis.from_url`."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return self.url_at("127.0.0.1")
+
+    def url_at(self, host: str) -> str:
+        """The same at another of its addresses."""
+        return f"redis://{host}:{self.port}/0"
 
     def client(self) -> redis.Redis:
         """A new client; the caller closes it."""

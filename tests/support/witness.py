@@ -52,6 +52,7 @@ class Witness:
     unopened: int = 0
     """Faces whose key was gone before they could be looked at here: nothing is known of them."""
     newest_us: int = 0
+    """When the frame that came last was captured, by the frame service's clock."""
     planted: set[bytes] = field(default_factory=set)
     """Records that a test has put on the topics itself."""
 
@@ -83,7 +84,7 @@ class Witness:
             return
         at = frame["captured_at_us"]
         self.epochs.setdefault((frame["camera_id"], frame["source_epoch"]), Epoch()).frames_us.append(at)
-        self.newest_us = max(self.newest_us, at)
+        self.newest_us = at
 
     def _face(self, record: Record) -> None:
         for _ in range(20):
