@@ -1,25 +1,29 @@
 """`make soak`: a site at a load that it keeps up with, for an hour: flat in memory, handles, threads and latency.
 
-Every five seconds each service is looked at. A line is laid through what was read after the warm-up (a fifth of the
-time, a minute at least), and what it rises over the rest must stay below a limit: 5 % of the mean for memory, 1 for
-handles and for threads, 100 ms for the p95 of capture to alert in each minute.
+Every five seconds each service and Redis are looked at. A line is laid through what was read after the warm-up (a fifth
+of the time, a minute at least), and what it rises over the rest must stay below a limit: 5 % of the mean for memory, 1
+for handles and for threads, 100 ms for the p95 of capture to alert in each minute. All five services must still be the
+processes they were, no minute may be without an alert, and there may be no dead letter.
 
     python -m tests.faults.soak
-    python -m tests.faults.soak --minutes 5
+    python -m tests.faults.soak --minutes 5 --readings readings.csv
 """
 
 from __future__ import annotations
 
+import csv
 import os
+import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 
-from tests.support.cluster import Cluster, deployment
+from tests.support.cluster import SERVICES, Cluster, deployment
 from tests.support.growth import MEASURES, Growth, Trend, trend
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.ordeal import COOLDOWN_S, KEY_LIFE_S, LISTED, S, street
@@ -34,24 +38,42 @@ _MOST = {"handles": 1.0, "threads": 1.0}
 _LATENCY_S = 0.1
 
 
+@dataclass(frozen=True)
+class Soaked:
+    """What an hour has left."""
+
+    growth: Growth
+    latencies: list[tuple[float, float]]
+    """Of each alert: seconds since the beginning, and from its capture to its topic."""
+    seconds: float
+    ended: list[str]
+    """Services that are not the processes they were."""
+    deadletters: int
+    frames: int
+    shed: int
+
+
 @click.command(help=__doc__.replace("\n\n    python", "\n\n\b\nExamples:\n    python"))
 @click.option("--minutes", type=click.FloatRange(2), default=60.0, show_default=True)
-def main(minutes: float) -> None:
+@click.option("--readings", type=click.Path(dir_okay=False, path_type=Path), help="Keeps every reading, as CSV.")
+def main(minutes: float, readings: Path | None) -> None:
     """See the module."""
     data = Path(os.environ.get("OVERT_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
     if not data.is_dir():
         raise click.ClickException(f"test data is missing: {data} is no folder; set OVERT_TEST_DATA to one that has it")
     warm_s = max(_WARM_S, _WARM_SHARE * minutes * 60)
     with tempfile.TemporaryDirectory(prefix="overt-soak-") as folder:
-        growth, latencies = _run(Path(folder), data, minutes * 60)
-    held = _tell_growth(growth, warm_s)
-    held &= _tell_latency(latencies, warm_s)
+        soaked = _run(Path(folder), data, minutes * 60)
+    if readings is not None:
+        _keep(soaked, readings)
+    held = _tell_growth(soaked.growth, warm_s)
+    held &= _tell_latency(soaked.latencies, warm_s)
+    held &= _tell_work(soaked)
     click.echo("flat" if held else "NOT flat")
     raise SystemExit(0 if held else 1)
 
 
-def _run(folder: Path, data: Path, seconds: float) -> tuple[Growth, list[tuple[float, float]]]:
-    """What was read, and (seconds since the beginning, seconds from capture to the topic) of each alert."""
+def _run(folder: Path, data: Path, seconds: float) -> Soaked:
     scenes = Scenes(data, REPOSITORY / ".pytest_cache" / "d" / "scenes")
     content = deployment(
         street(scenes),
@@ -76,15 +98,30 @@ def _run(folder: Path, data: Path, seconds: float) -> tuple[Growth, list[tuple[f
     ):
         cluster.prepare()
         cluster.start()
-        began, began_us = time.monotonic(), time.time_ns() // 1000
-        growth = Growth()
-        while time.monotonic() - began < seconds:
-            growth.look(cluster.replicas())
-            time.sleep(_EVERY_S)
-        assert cluster.world.peek is not None
-        alerts = [(record.timestamp_us, cluster.world.peek(record)) for record in cluster.records("alerts")]
-        latencies = [((at - began_us) / S, (at - alert["captured_at_us"]) / S) for at, alert in alerts]
-        return growth, latencies
+        return _look(cluster, redis, seconds)
+
+
+def _look(cluster: Cluster, redis: RedisServer, seconds: float) -> Soaked:
+    pids = {service: cluster.service(service).child.pid for service in SERVICES}
+    began, began_us = time.monotonic(), time.time_ns() // 1000
+    growth = Growth()
+    while (gone_s := time.monotonic() - began) < seconds:
+        growth.look({**pids, "redis": redis.child.pid})
+        if gone_s % 60 < _EVERY_S:
+            _say(f"{gone_s / 60:.0f} min; load of the machine {os.getloadavg()[0]:.1f}")
+        time.sleep(_EVERY_S)
+    assert cluster.world.peek is not None
+    alerts = [(record.timestamp_us, cluster.world.peek(record)) for record in cluster.records("alerts")]
+    alive = {service.child.pid for service in cluster.replicas()}
+    return Soaked(
+        growth,
+        [((at - began_us) / S, (at - alert["captured_at_us"]) / S) for at, alert in alerts],
+        seconds,
+        [service for service, pid in pids.items() if pid not in alive],
+        len(cluster.deadletters()),
+        int(cluster.total("overt_records_total", "detector")),
+        int(cluster.total("overt_frames_shed_total", "detector")),
+    )
 
 
 def _tell_growth(growth: Growth, warm_s: float) -> bool:
@@ -101,7 +138,22 @@ def _tell_latency(latencies: list[tuple[float, float]], warm_s: float) -> bool:
     for at_s, seconds in latencies:
         by_minute[int(at_s // 60)].append(seconds)
     readings = [(minute * 60.0, float(np.percentile(those, 95)) * 1000) for minute, those in by_minute.items()]
+    of_all = np.percentile([seconds for _, seconds in latencies], [50, 95, 99]) * 1000
+    click.echo("capture to alert, whole time: p50 {:.0f}, p95 {:.0f}, p99 {:.0f} ms".format(*of_all))
     return _tell("p95 of capture to alert (ms)", trend(readings, warm_s), _LATENCY_S * 1000)
+
+
+def _tell_work(soaked: Soaked) -> bool:
+    """Whether it was at work all the time: what stands still is flat, too."""
+    by_minute = [0] * int(soaked.seconds // 60)
+    for at_s, _ in soaked.latencies:
+        if 0 <= at_s < 60 * len(by_minute):
+            by_minute[int(at_s // 60)] += 1
+    click.echo(
+        f"{soaked.frames} frames, {soaked.shed} shed; {len(soaked.latencies)} alerts, {min(by_minute)} to "
+        f"{max(by_minute)} a minute; {soaked.deadletters} dead letters; ended: {', '.join(soaked.ended) or 'none'}"
+    )
+    return not soaked.ended and not soaked.deadletters and min(by_minute) > 0
 
 
 def _tell(what: str, found: Trend, most: float) -> bool:
@@ -111,6 +163,20 @@ def _tell(what: str, found: Trend, most: float) -> bool:
         f"   {'flat' if flat else 'RISES'}"
     )
     return flat
+
+
+def _keep(soaked: Soaked, file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(["what", "measure", "seconds", "value"])
+        first_s = min(readings[0][0] for readings in soaked.growth.readings.values())
+        for (name, _, measure), readings in soaked.growth.readings.items():
+            rows.writerows([name, measure, f"{at_s - first_s:.1f}", value] for at_s, value in readings)
+        rows.writerows(["alert", "latency (s)", f"{at_s:.1f}", f"{late_s:.3f}"] for at_s, late_s in soaked.latencies)
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

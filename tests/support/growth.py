@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-
-from tests.support.process import Service
 
 Reading = tuple[float, float]
 """Seconds of the monotonic clock, and a value."""
@@ -64,25 +62,24 @@ def trend(readings: Iterable[Reading], skip_s: float = 0.0) -> Trend:
 
 @dataclass
 class Growth:
-    """Readings of services, by name, process and measure: one that was started anew is another process."""
+    """Readings of processes, by name, process and measure: one that was started anew is another process."""
 
     readings: dict[tuple[str, int, str], list[Reading]] = field(default_factory=lambda: defaultdict(list))
 
-    def look(self, services: Iterable[Service]) -> None:
-        """Takes a reading of all of them. Those that end meanwhile are left out."""
-        for service in services:
-            pid = service.child.pid
+    def look(self, pids: Mapping[str, int]) -> None:
+        """Takes a reading of all of them, by name. Those that have ended are left out."""
+        for name, pid in pids.items():
             for measure, read in MEASURES.items():
                 try:
                     value = float(read(pid))
                 except (FileNotFoundError, ProcessLookupError, StopIteration):
                     continue
-                self.readings[service.name, pid, measure].append((time.monotonic(), value))
+                self.readings[name, pid, measure].append((time.monotonic(), value))
 
     def trends(self, measure: str, *, skip_s: float, at_least_s: float) -> dict[tuple[str, int], Trend]:
-        """By service and process, of those that were looked at for `at_least_s` after the first `skip_s`."""
+        """By name and process, of those that were looked at for `at_least_s` after the first `skip_s`."""
         found = {}
-        for (service, pid, of), readings in self.readings.items():
+        for (name, pid, of), readings in self.readings.items():
             if of == measure and readings[-1][0] - readings[0][0] >= skip_s + at_least_s:
-                found[service, pid] = trend(readings, skip_s)
+                found[name, pid] = trend(readings, skip_s)
         return found
