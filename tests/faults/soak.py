@@ -36,6 +36,9 @@ _WARM_SHARE, _WARM_S = 0.2, 60.0
 _MEMORY_SHARE = 0.05
 _MOST = {"handles": 1.0, "threads": 1.0}
 _LATENCY_S = 0.1
+_BATCH = 4
+"""Faces the embedder takes at once. Its memory goes with the largest batch so far: with the default, a step that comes
+whenever the machine was held up looks like a leak."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def _run(folder: Path, data: Path, seconds: float) -> Soaked:
             content,
             realtime=True,
             models_dir=data / "models",
-            settings={"transient_key_life_s": str(KEY_LIFE_S)},
+            settings={"transient_key_life_s": str(KEY_LIFE_S), "embedder_batch": str(_BATCH)},
         ) as cluster,
     ):
         cluster.prepare()
