@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from overt.ports import Unavailable
 from overt.runtime.access import kafka_properties
-from overt.runtime.cluster import TopicsAdmin
+from overt.runtime.cluster import TopicsAdmin, connect_redis
 from overt.runtime.grants import Grant, Resource
 from overt.runtime.kafka import apply_grants
 from overt.runtime.kafka.client import KafkaSettings
@@ -73,12 +74,16 @@ def test_no_service_has_asked_for_what_it_may_not(cluster: SecuredCluster) -> No
 
 
 def test_statistics_count_with_rights_of_their_own(cluster: SecuredCluster) -> None:
-    """Faust speaks to Kafka through another client; it has no user of Redis."""
-    service = cluster.add("statistics")
+    """Faust speaks to Kafka through another client; it has no user of Redis. Two workers: the second is known by its
+    certificate."""
+    service = cluster.add("statistics", wait=False)
+    certified = cluster.add("statistics", settings=_certified(cluster, "statistics"))
+    service.wait_ready(60)
     cluster.wait_until(lambda: len(cluster.records("site-stats")) > 0, 60, "counts")
     assert "statistics" not in {user for user, _ in _refused_by_kafka(cluster)}
     assert "statistics" not in {user for user, _ in _refused_by_redis(cluster)}
     assert service.child.running
+    assert certified.child.running
 
 
 def test_pages_and_logs_of_a_service_hold_no_secret_and_pages_no_address(
@@ -109,6 +114,39 @@ def test_a_console_reads_alerts_and_judges_them(cluster: SecuredCluster) -> None
     assert (shown.returncode, shown.stdout.count(alert_id)) == (0, 1), shown.stderr
     judged = cluster.typed_as("console", "alerts", "adjudicate", alert_id, "true", "-d", cluster.file)
     assert judged.returncode == 0, judged.stderr
+
+
+def test_where_kafka_demands_a_certificate_it_says_who_one_is(cluster: SecuredCluster, tmp_path: Path) -> None:
+    """The key may be encrypted. Who has none, or one of another authority, does not get in."""
+    shown = cluster.typed_as("console", *_tail(cluster), **_certified(cluster, "console"))
+    assert (shown.returncode, shown.stdout.count("alert_id")) == (0, 1), shown.stderr
+    other = cluster.typed_as("console", *_tail(cluster), **_certified(cluster, "frame"))
+    assert (other.returncode, "authorization failed" in other.stderr) == (4, True), other.stderr
+
+    encrypted, password = tmp_path / "encrypted.key", tmp_path / "password"
+    password.write_text("geheim\n")
+    words = f"openssl pkcs8 -topk8 -v2 aes256 -in {cluster.secrets.folder}/client-console.key -passout file:{password}"
+    subprocess.run([*words.split(), "-out", encrypted], check=True, capture_output=True, timeout=60)
+    for path in (encrypted, password):
+        path.chmod(0o600)
+    mine = {**_certified(cluster, "console"), "kafka_key_file": encrypted, "kafka_key_password_file": password}
+    assert cluster.typed_as("console", *_tail(cluster), **mine).returncode == 0
+
+    strange = Secrets(tmp_path / "other").certificate("kafka", "console")
+    for wrong in (dict.fromkeys(strange, ""), strange):
+        own = {**_certified(cluster, "console"), **wrong, "kafka_ca_file": cluster.ca_file}
+        done = cluster.typed_as("console", *_tail(cluster), **own)
+        assert (done.returncode, done.stdout) == (4, ""), done.stderr
+
+
+def test_where_redis_demands_a_certificate_a_user_shows_it(secrets: Secrets, tmp_path: Path) -> None:
+    require(redis_unavailable())
+    with SecuredRedis(tmp_path, secrets, certified=True) as server:
+        user = {name: value for name, value in secrets.settings("frame").items() if name.startswith("redis_")}
+        mine = {**user, **secrets.certificate("redis", "frame"), "redis_url": server.url}
+        assert connect_redis(Settings.model_validate(mine)).call("TIME")
+        with pytest.raises(Unavailable, match="set OVERT_REDIS_CERTIFICATE_FILE"):
+            connect_redis(Settings.model_validate({**user, "redis_url": server.url})).call("TIME")
 
 
 def test_a_downstream_group_reads_alerts_and_nothing_else(cluster: SecuredCluster) -> None:
@@ -240,6 +278,13 @@ def test_the_watchlists_owner_changes_it_while_the_matcher_runs(cluster: Secured
 
 def _tail(cluster: SecuredCluster) -> tuple[str | Path, ...]:
     return ("alerts", "tail", "-d", cluster.file, "--until-end")
+
+
+def _certified(cluster: SecuredCluster, user: str) -> dict[str, str | Path]:
+    """Settings of a process that a certificate alone makes known to Kafka."""
+    assert isinstance(cluster.broker, SecuredBroker)
+    nobody = {"kafka_username": "", "kafka_password_file": "", "kafka_bootstrap": cluster.broker.certified}
+    return {**nobody, **cluster.secrets.certificate("kafka", user)}
 
 
 def _page(port: int, path: str) -> str:

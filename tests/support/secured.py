@@ -31,12 +31,16 @@ def openssl_missing() -> str | None:
 
 
 class Secrets:
-    """A folder that make-dev-certs has filled."""
+    """A folder that make-dev-certs has filled, with certificates for some users too."""
+
+    CERTIFIED = ("console", "frame", "statistics")
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ca_file = folder / "ca.crt"
-        subprocess.run([INFRA / "security" / "make-dev-certs", folder], check=True, capture_output=True, timeout=60)
+        clients = [word for name in self.CERTIFIED for word in ("--client", name)]
+        command: list[str | Path] = [INFRA / "security" / "make-dev-certs", folder, *clients]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def settings(self, user: str) -> dict[str, str | Path]:
         """Settings of a process that is this user of Kafka, and of Redis where it has one there."""
@@ -51,6 +55,15 @@ class Secrets:
             }
         return found
 
+    def certificate(self, server: str, user: str) -> dict[str, str | Path]:
+        """Settings by which a process shows this user's certificate to a server."""
+        mine = self.folder / f"client-{user}"
+        return {
+            f"{server}_ca_file": self.ca_file,
+            f"{server}_certificate_file": mine.with_suffix(".crt"),
+            f"{server}_key_file": mine.with_suffix(".key"),
+        }
+
     def password(self, server: str, user: str) -> str:
         return (self.folder / f"{server}-{user}.password").read_text().strip()
 
@@ -60,18 +73,26 @@ class Secrets:
 
 
 class SecuredBroker(KafkaBroker):
-    """infra/kafka/secured.properties on three ports of 127.0.0.1. `bootstrap` is that of the clients."""
+    """infra/kafka/secured.properties on ports of 127.0.0.1. `bootstrap` is that of the clients; at `certified` a
+    client's certificate says who it is, as the file's comment describes."""
 
     def __init__(self, folder: Path, secrets: Secrets) -> None:
         super().__init__(folder)
-        internal = free_port()
+        internal, certified = free_port(), free_port()
+        self.certified = f"127.0.0.1:{certified}"
         text = (INFRA / "kafka" / "secured.properties").read_text()
         text = text.replace("/etc/kafka/secrets", str(secrets.folder))
-        clients, others = f"CLIENTS://127.0.0.1:{self.port}", f"INTERNAL://127.0.0.1:{internal}"
+        ports = {"CLIENTS": self.port, "INTERNAL": internal, "CERTIFIED": certified}
+        listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
+        commented = re.findall(r"^#   (listener\.name\.NAME\.\S+?)=(\S+)$", text, re.MULTILINE)
+        written: dict[str, str] = dict(re.findall(r"^([^#=\s]+)=(.*)$", text, re.MULTILINE))
+        protocols = "listener.security.protocol.map"
         self.settings = {
-            **dict(re.findall(r"^([^#=\s]+)=(.*)$", text, re.MULTILINE)),
-            "listeners": f"{clients},{others},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"{clients},{others}",
+            **written,
+            **{name.replace("NAME", "certified"): value for name, value in commented},
+            protocols: f"{written[protocols]},CERTIFIED:SSL",
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": listeners,
         }
         self.format_words = (secrets.folder / "scram").read_text().splitlines()
         self.client = {
@@ -84,9 +105,10 @@ class SecuredBroker(KafkaBroker):
 
 
 class SecuredRedis(RedisServer):
-    """infra/redis/redis.conf on a port of 127.0.0.1, with a user of the tests' own beside, who may do everything."""
+    """infra/redis/redis.conf on a port of 127.0.0.1, with a user of the tests' own beside, who may do everything.
+    `certified`: it demands a certificate of its clients too."""
 
-    def __init__(self, folder: Path, secrets: Secrets) -> None:
+    def __init__(self, folder: Path, secrets: Secrets, *, certified: bool = False) -> None:
         super().__init__(folder)
         self.secrets = secrets
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +118,7 @@ class SecuredRedis(RedisServer):
         text = (INFRA / "redis" / "redis.conf").read_text().replace("/etc/redis/secrets/users.acl", str(users))
         configuration.write_text(text.replace("/etc/redis/secrets", str(secrets.folder)))
         words = f"redis-server {configuration} --bind 127.0.0.1 --tls-port {self.port} --dir {folder}"
+        words += " --tls-auth-clients yes" if certified else ""
         self.child = Child(words.split(), log_path=self.log_path)
 
     @property
@@ -109,6 +132,8 @@ class SecuredRedis(RedisServer):
             username=user,
             password="any" if user in (_TESTS, "health") else self.secrets.password("redis", user),
             ssl_ca_certs=str(self.secrets.ca_file),
+            ssl_certfile=str(self.secrets.folder / "client-frame.crt"),
+            ssl_keyfile=str(self.secrets.folder / "client-frame.key"),
         )
 
     def _answers(self) -> bool:

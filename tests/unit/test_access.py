@@ -5,16 +5,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from overt.runtime.access import kafka_access, kafka_properties, redis_access
+from overt.runtime.access import kafka_access, kafka_properties, redis_access, registry_access
 from overt.runtime.cluster import connect_redis
 from overt.runtime.settings import Settings, SettingsError, load_settings
 
 WORD = "geheim"
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def _certified(folder: Path, name: str, *, encrypted: bool = False) -> tuple[Path, Path]:
+    """Files of a certificate that signs itself, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    unsigned = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now, now + timedelta(days=1))
+    lock = serialization.BestAvailableEncryption(WORD.encode()) if encrypted else serialization.NoEncryption()
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+    made = folder / f"{name}.crt", folder / f"{name}.key"
+    made[0].write_bytes(unsigned.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    made[1].write_bytes(key.private_bytes(*form))
+    made[1].chmod(0o600)
+    return made
 
 
 def _settings(user: dict[str, object], **more: object) -> Settings:
@@ -31,8 +50,7 @@ def password(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ca(tmp_path: Path) -> Path:
-    path = tmp_path / "ca.crt"
-    path.write_text(CERTIFICATE)
+    path, _ = _certified(tmp_path, "ca")
     path.chmod(0o644)
     return path
 
@@ -108,6 +126,10 @@ def test_a_group_may_be_let_read_a_password(password: Path) -> None:
     [
         (Path.unlink, "is missing: expected a file with one or more certificates in PEM"),
         (lambda path: path.write_text("anything"), "holds no certificate: expected"),
+        (
+            lambda path: path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
+            "holds a certificate that cannot be read: expected",
+        ),
         (lambda path: path.chmod(0o646), r"can be changed by everybody \(mode 0646\): chmod o-w "),
     ],
 )
@@ -117,7 +139,90 @@ def test_wrong_certificates_are_named_with_their_variable(spoil: Callable[[Path]
         kafka_access(Settings(kafka_ca_file=ca))
 
 
-@pytest.mark.parametrize("server", ["kafka", "redis"], ids="of {}".format)
+def test_a_certificate_of_ones_own_is_shown_over_tls_alone_or_beside_a_password(tmp_path: Path, password: Path) -> None:
+    certificate, key = _certified(tmp_path, "detector", encrypted=True)
+    mine = Settings(kafka_certificate_file=certificate, kafka_key_file=key, kafka_key_password_file=password)
+    assert kafka_properties(mine) == {
+        "security.protocol": "SSL",
+        "ssl.certificate.location": str(certificate),
+        "ssl.key.location": str(key),
+        "ssl.key.password": WORD,
+    }
+    assert WORD not in repr(kafka_access(mine))
+    both = _settings(mine.model_dump(), kafka_username="detector", kafka_password_file=password)
+    assert kafka_properties(both).items() >= {"security.protocol": "SASL_SSL", "ssl.key.location": str(key)}.items()
+    with pytest.raises(SettingsError, match=r"^OVERT_KAFKA_CONFIG: 'ssl\.key\.password' follows"):
+        kafka_properties(_settings(mine.model_dump(), kafka_config={"ssl.key.password": WORD}))
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis", "schema_registry"], ids="of {}".format)
+def test_a_key_that_does_not_open_or_belongs_elsewhere_is_named_with_its_variable(
+    server: str, tmp_path: Path, password: Path
+) -> None:
+    """Nobody is asked for a password: a service has no terminal."""
+    certificate, key = _certified(tmp_path, "mine", encrypted=True)
+    _, others = _certified(tmp_path, "other")
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not-the-word")
+    wrong.chmod(0o600)
+    nothing = tmp_path / "nothing"
+    nothing.write_text(WORD)
+    nothing.chmod(0o600)
+    read = {"kafka": kafka_access, "redis": redis_access, "schema_registry": registry_access}[server]
+    for chosen, opened_by, said in (
+        (key, None, "is encrypted: name a file with its password"),
+        (key, wrong, "cannot be opened: is its password the right one"),
+        (others, None, f"is not the key of the certificate {certificate}"),
+        (nothing, None, "holds no key: expected a private key in PEM"),
+    ):
+        named = {"certificate_file": certificate, "key_file": chosen, "key_password_file": opened_by}
+        with pytest.raises(SettingsError, match=rf"^OVERT_{server.upper()}_KEY_FILE: {chosen} {said}") as caught:
+            read(Settings.model_validate({f"{server}_{name}": value for name, value in named.items()}))
+        assert WORD not in str(caught.value)
+    others.chmod(0o644)
+    named = {f"{server}_certificate_file": certificate, f"{server}_key_file": others}
+    with pytest.raises(SettingsError, match=r"is open to others \(mode 0644\): chmod 600 "):
+        read(Settings.model_validate(named))
+
+
+@pytest.mark.parametrize(("there", "missing"), [("CERTIFICATE_FILE", "KEY_FILE"), ("KEY_FILE", "CERTIFICATE_FILE")])
+def test_a_certificate_without_a_key_and_the_reverse_are_refused(
+    there: str, missing: str, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"OVERT_REDIS_{there}", str(ca))
+    with pytest.raises(SettingsError, match=f"^OVERT_REDIS_{missing} is not set, and OVERT_REDIS_{there} is"):
+        load_settings()
+    monkeypatch.delenv(f"OVERT_REDIS_{there}")
+    monkeypatch.setenv("OVERT_REDIS_KEY_PASSWORD_FILE", str(ca))
+    with pytest.raises(SettingsError, match=r"^OVERT_REDIS_KEY_PASSWORD_FILE is set, and there is no key"):
+        load_settings()
+
+
+def test_a_registrys_user_goes_over_https_only_and_is_named_once(password: Path, ca: Path) -> None:
+    user: dict[str, object] = {"schema_registry_username": "overt", "schema_registry_password_file": password}
+    fine = registry_access(_settings(user, schema_registry_url="https://host", schema_registry_ca_file=ca))
+    assert (fine.username, fine.password, fine.ca_file) == ("overt", WORD, ca)
+    for wrong, said in (
+        (
+            {**user, "schema_registry_url": "http://host"},
+            "USERNAME: OVERT_SCHEMA_REGISTRY_URL has to begin",
+        ),
+        (
+            {"schema_registry_ca_file": ca, "schema_registry_url": "http://host"},
+            "CA_FILE: OVERT_SCHEMA_REGISTRY_URL",
+        ),
+        ({**user, "schema_registry_url": f"https://u:{WORD}@host"}, "URL: it names a user or a password, and OVERT_"),
+        (
+            {**user, "schema_registry_username": "a:b", "schema_registry_url": "https://host"},
+            "USERNAME: a colon ends",
+        ),
+    ):
+        with pytest.raises(SettingsError, match=f"^OVERT_SCHEMA_REGISTRY_{said}") as caught:
+            registry_access(Settings.model_validate(wrong))
+        assert WORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis", "schema_registry"], ids="of {}".format)
 def test_a_user_without_a_password_and_the_reverse_are_refused(
     server: str, password: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,7 +177,7 @@ def test_what_happens_at_import_would_be_seen(deed: str, told: str) -> None:
 ARRAY = re.compile(r"\b(Bgr|NDArray|Vector|Floats|Numbers)\b")
 NO_BIOMETRIC = {"xyxy", "scores", "mask", "numbers"}
 """Boxes, scores, the zone's stencil, a network's weights."""
-SECRET = {"secret", "password", "landmarks", "redis_url", "kafka_config", "schema_registry_url"}
+SECRET = {"secret", "password", "key_password", "landmarks", "redis_url", "kafka_config", "schema_registry_url"}
 
 
 def shown_fields(tree: ast.Module) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from overt.governance.deployment import Deployment
 from overt.messages import TOPIC_OF
 from overt.ports import Custody, Unavailable
-from overt.runtime.access import kafka_properties, redis_access
+from overt.runtime.access import Access, kafka_properties, redis_access, registry_access
 from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
 from overt.runtime.codec import SealingCodec
 from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
@@ -153,13 +153,13 @@ def wire_format(settings: Settings) -> AvroFormat:
     schemas = Schemas(schemas_dir())
     registry: Registry = LocalRegistry(schemas)
     if settings.schema_registry_url:
-        registry = _registry(settings.schema_registry_url)
+        registry = _registry(settings.schema_registry_url, registry_access(settings))
     return AvroFormat(
         schemas, registry, lambda record: f"{settings.topic_prefix}{_RECORD_TOPIC.get(record, record)}-value"
     )
 
 
-def _registry(url: str) -> Registry:
+def _registry(url: str, access: Access) -> Registry:
     try:
         from overt.runtime.registry import ServerRegistry  # an extra, needed only here
     except ImportError as error:
@@ -168,7 +168,7 @@ def _registry(url: str) -> Registry:
             "install the extra: overt[registry]"
         ) from error
     try:
-        return ServerRegistry(url)
+        return ServerRegistry(url, access)
     except ValueError as error:
         raise SettingsError(f"OVERT_SCHEMA_REGISTRY_URL: {error}") from None
 
@@ -177,7 +177,15 @@ def connect_redis(settings: Settings) -> Client:
     """Redis as the environment names it, without connecting yet. Raises SettingsError."""
     access = redis_access(settings)
     try:
-        return connect(settings.redis_url, username=access.username, password=access.password, ca_file=access.ca_file)
+        return connect(
+            settings.redis_url,
+            username=access.username,
+            password=access.password,
+            ca_file=access.ca_file,
+            certificate_file=access.certificate_file,
+            key_file=access.key_file,
+            key_password=access.key_password,
+        )
     except ValueError as error:
         raise SettingsError(f"OVERT_REDIS_URL: {error}") from None
 

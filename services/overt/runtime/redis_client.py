@@ -111,11 +111,19 @@ class _NotPermitted(Unavailable):
 
 
 def connect(
-    url: str, *, username: str | None = None, password: str | None = None, ca_file: Path | None = None
+    url: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    ca_file: Path | None = None,
+    certificate_file: Path | None = None,
+    key_file: Path | None = None,
+    key_password: str | None = None,
 ) -> Client:
     """A client of the server at `url` (redis://, rediss:// or unix://), without connecting yet.
 
     ca_file: PEM certificates, one of which must have signed that of a rediss:// server; None: those the system trusts.
+    certificate_file, key_file: the client's own, where the server demands one.
     Raises ValueError when the URL cannot be read; its text holds nothing of it, since a password may stand anywhere in
     an address that is written wrongly.
     """
@@ -128,7 +136,7 @@ def connect(
             socket_connect_timeout=_TIMEOUT_S,
             **({} if username is None else {"username": username}),
             **({} if password is None else {"password": password}),
-            **(_tls(ca_file) if parts.scheme == "rediss" else {}),
+            **(_tls(ca_file, certificate_file, key_file, key_password) if parts.scheme == "rediss" else {}),
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError:
@@ -142,11 +150,18 @@ def _hint(why: str) -> str:
     """What to do about it, where that is known."""
     if why.startswith(("NOAUTH", "HELLO must be called")):
         return " (it asks for a user: set OVERT_REDIS_USERNAME and OVERT_REDIS_PASSWORD_FILE)"
+    if "CERTIFICATE_REQUIRED" in why:
+        return " (it asks for a certificate: set OVERT_REDIS_CERTIFICATE_FILE and OVERT_REDIS_KEY_FILE)"
     return ""
 
 
-def _tls(ca_file: Path | None) -> dict[str, Any]:
+def _tls(
+    ca_file: Path | None, certificate_file: Path | None, key_file: Path | None, key_password: str | None
+) -> dict[str, Any]:
     return {
+        "ssl_certfile": None if certificate_file is None else str(certificate_file),
+        "ssl_keyfile": None if key_file is None else str(key_file),
+        "ssl_password": key_password,
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
         "ssl_ca_certs": None if ca_file is None else str(ca_file),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 from pathlib import Path
 
@@ -30,8 +31,31 @@ def check_certificates(path: Path) -> Path:
     """The path of a file of PEM certificates, which only its owner and group may change: whoever could, could make a
     server of their own look trusted. Raises SecretFileError."""
     expected = "one or more certificates in PEM (-----BEGIN CERTIFICATE-----)"
-    if "-----BEGIN CERTIFICATE-----" not in read_file(path, expected):
+    text = read_file(path, expected)
+    if "-----BEGIN CERTIFICATE-----" not in text:
         raise SecretFileError(f"{path} holds no certificate: expected {expected}")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except ssl.SSLError:
+        raise SecretFileError(f"{path} holds a certificate that cannot be read: expected {expected}") from None
+    return path
+
+
+def check_key(path: Path, certificate: Path, password: str | None) -> Path:
+    """The path of a file with the private key of a certificate, which others than its owner and their group cannot
+    read. Raises SecretFileError: also for a key that its password does not open, or of another certificate."""
+    expected = "a private key in PEM (-----BEGIN PRIVATE KEY-----)"
+    text = read_file(path, expected, closed_to=_OPEN_TO_OTHERS)
+    if "PRIVATE KEY-----" not in text:
+        raise SecretFileError(f"{path} holds no key: expected {expected}")
+    if "ENCRYPTED" in text and password is None:
+        raise SecretFileError(f"{path} is encrypted: name a file with its password")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, path, password or "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise SecretFileError(f"{path} is not the key of the certificate {certificate}") from None
+        raise SecretFileError(f"{path} cannot be opened: is its password the right one?") from None
     return path
 
 

@@ -58,16 +58,43 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = Field(
         default=None, description="Certificates (PEM) that Kafka's must be signed by; none: those the system trusts."
     )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="This process's own certificate (PEM), for brokers that demand one."
+    )
+    kafka_key_file: Path | None = Field(default=None, description="That certificate's private key (PEM).")
+    kafka_key_password_file: Path | None = Field(
+        default=None, description="A file with that key's password; none: the key is not encrypted."
+    )
     kafka_replication: int = Field(default=-1, description="Replication factor of topics; -1: the broker's default.")
     topic_prefix: str = Field(default="overt.", description="What every topic's name begins with.")
     schema_registry_url: str | None = Field(
         default=None, repr=False, description="A Confluent-compatible registry; none: local ids."
+    )
+    schema_registry_username: str | None = Field(default=None, description="The registry's user; over https only.")
+    schema_registry_password_file: Path | None = Field(default=None, description="A file with that user's password.")
+    schema_registry_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) that the registry's must be signed by; none: those its client brings along.",
+    )
+    schema_registry_certificate_file: Path | None = Field(
+        default=None, description="This process's own certificate (PEM), for a registry that demands one."
+    )
+    schema_registry_key_file: Path | None = Field(default=None, description="That certificate's private key (PEM).")
+    schema_registry_key_password_file: Path | None = Field(
+        default=None, description="A file with that key's password; none: the key is not encrypted."
     )
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False, description="Redis, without persistence.")
     redis_username: str | None = Field(default=None, description="Redis's ACL user.")
     redis_password_file: Path | None = Field(default=None, description="A file with that user's password.")
     redis_ca_file: Path | None = Field(
         default=None, description="Certificates (PEM) that Redis's must be signed by; none: those the system trusts."
+    )
+    redis_certificate_file: Path | None = Field(
+        default=None, description="This process's own certificate (PEM), for a Redis that demands one."
+    )
+    redis_key_file: Path | None = Field(default=None, description="That certificate's private key (PEM).")
+    redis_key_password_file: Path | None = Field(
+        default=None, description="A file with that key's password; none: the key is not encrypted."
     )
 
     deployment_key_file: Path | None = Field(default=None, description="The deployment key that wraps the keyring.")
@@ -116,15 +143,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _a_user_has_a_password(self) -> Self:
-        for server in ("kafka", "redis"):
-            pair = [f"{server}_username", f"{server}_password_file"]
-            missing = [name for name in pair if getattr(self, name) is None]
-            if len(missing) == 1:
-                there = next(name for name in pair if name not in missing)
-                raise ValueError(
-                    f"{_PREFIX}{missing[0].upper()} is not set, and {_PREFIX}{there.upper()} is: name both or none"
-                )
+    def _a_user_has_a_password_and_a_certificate_a_key(self) -> Self:
+        for server in ("kafka", "redis", "schema_registry"):
+            for one, other in (("username", "password_file"), ("certificate_file", "key_file")):
+                pair = [f"{server}_{one}", f"{server}_{other}"]
+                missing = [name for name in pair if getattr(self, name) is None]
+                if len(missing) == 1:
+                    there = next(name for name in pair if name not in missing)
+                    raise ValueError(
+                        f"{_PREFIX}{missing[0].upper()} is not set, and {_PREFIX}{there.upper()} is: name both or none"
+                    )
+            password_file = f"{server}_key_password_file"
+            if getattr(self, password_file) is not None and getattr(self, f"{server}_key_file") is None:
+                raise ValueError(f"{_PREFIX}{password_file.upper()} is set, and there is no key: name its file too")
         return self
 
 
