@@ -16,7 +16,7 @@ import click
 from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.cli.pages import open_pages
-from overt.cli.topics import acls
+from overt.cli.topics import acls, asyncapi
 from overt.cli.watched import watched
 from overt.governance.deployment import Deployment
 from overt.runtime.certified import demand_certificate, subjects_listed
@@ -148,10 +148,12 @@ def topics() -> None:
       overt topics plan -d deployment.yaml
       overt topics apply -d deployment.yaml
       overt topics acls -d deployment.yaml
+      overt topics asyncapi > asyncapi.yaml
     """
 
 
 topics.add_command(acls)
+topics.add_command(asyncapi)
 
 
 @topics.command(short_help="What `apply` would do, and each camera's partition.")

@@ -1,4 +1,4 @@
-"""`overt topics acls`: who may read and write what on the cluster."""
+"""`overt topics acls`: who may read and write what on the cluster. `overt topics asyncapi`: the contract for others."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import click
 from overt.cli.options import deployment_option
 from overt.cli.progress import say
 from overt.governance.deployment import Deployment
+from overt.runtime.asyncapi import as_yaml, document
+from overt.runtime.avro import Schemas
 from overt.runtime.cluster import TopicsAdmin
 from overt.runtime.grants import DOWNSTREAM, as_json, as_kafka, as_text
+from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import load_settings
+from overt.runtime.topics import load_topics
 
 
 @click.command(short_help="Who may read and write what; with --apply on the cluster.")
@@ -56,3 +60,23 @@ def acls(
     if apply:
         given, taken = admin.apply_grants(rights)
         say(f"{len(rights)} rights: {len(given)} given now, {len(taken)} taken away")
+
+
+@click.command(short_help="The topics as an AsyncAPI document.")
+@click.option(
+    "--server", default="kafka:9092", show_default=True, metavar="HOST:PORT", help="The broker that it names."
+)
+def asyncapi(server: str) -> None:
+    """The topics and their records as an AsyncAPI 3 document, in YAML: for catalogues of interfaces, and for tools that
+    make code or pages of one. Connects to nothing.
+
+    \b
+    Examples:
+      overt topics asyncapi > asyncapi.yaml
+      overt topics asyncapi --server broker.example:9095
+    """
+    folder = schemas_dir()
+    topics, schemas = load_topics(folder / "topics.yaml"), Schemas(folder)
+    click.echo(
+        as_yaml(document(topics, schemas.__getitem__, prefix=load_settings().topic_prefix, server=server)), nl=False
+    )
