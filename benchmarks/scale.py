@@ -35,6 +35,7 @@ sys.path.insert(0, str(REPOSITORY))  # the tests' broker and Redis
 
 from scaling.latency import Latency, Load, measure  # noqa: E402  # after the path is known
 from scaling.site import FRAME_BYTES, make_site  # noqa: E402
+from scaling.timed import PARTS  # noqa: E402
 from scaling.trial import Frames, Result, Servers, TrialFailed, run_trial  # noqa: E402
 
 from overt.demo.deployments import demo_deployment  # noqa: E402
@@ -177,20 +178,26 @@ class Bench:
         print("\n".join(_alert_lines(found)), flush=True)
 
 
+_TIME = ("late", *PARTS[1:], "loop")
+_CPU = ("replica", "feeder", "Kafka", "Redis")
 _HEADER = (
-    f"{'replicas':>8} {'cameras':>7} {'frames/s':>8} {'in stage':>8} {'efficiency':>10} {'scaling':>7}   "
-    f"{'CPU ms a frame: replica':>23} {'feeder':>6} {'Kafka':>5} {'Redis':>5}   {'others':>6}"
+    f"{'replicas':>8} {'cameras':>7} {'frames/s':>8} {'batch':>5} {'efficiency':>10} {'scaling':>7}   "
+    f"ms a frame: {'stage':>5} {' '.join(f'{part:>6}' for part in _TIME)}   "
+    f"CPU: {' '.join(f'{who:>7}' for who in _CPU)}   {'others':>6}"
 )
 
 
 def _row(one: Result, first: Result) -> str:
     """`scaling`: frames a second of each replica, against those of the table's first row."""
     scaling = (one.frames_per_s / one.replicas) / (first.frames_per_s / first.replicas)
-    used = (one.replica_cpu_s * 1000, one.feed_cpu_s * 1000, one.kafka_cpu_s * 1000, one.redis_cpu_s * 1000)
+    late_s = 0.0 if one.model_s is None else one.stage_s - one.model_s
+    time_s = (late_s, *(one.parts_s[part] for part in PARTS[1:]), one.loop_s)
+    cpu_s = (one.replica_cpu_s, one.feed_cpu_s, one.kafka_cpu_s, one.redis_cpu_s)
     return (
-        f"{one.replicas:>8} {one.cameras:>7} {one.frames_per_s:>8.1f} {one.stage_s * 1000:>5.1f} ms "
-        f"{one.efficiency:>10.2f} {scaling:>7.2f}   {used[0]:>23.2f} {used[1]:>6.2f} {used[2]:>5.2f} {used[3]:>5.2f}   "
-        f"{one.others_cores:>6.1f}"
+        f"{one.replicas:>8} {one.cameras:>7} {one.frames_per_s:>8.1f} {one.batch:>5.1f} {one.efficiency:>10.2f} "
+        f"{scaling:>7.2f}               {(one.model_s or one.stage_s) * 1000:>5.1f} "
+        f"{' '.join(f'{part_s * 1000:>6.2f}' for part_s in time_s)}        "
+        f"{' '.join(f'{used_s * 1000:>7.2f}' for used_s in cpu_s)}   {one.others_cores:>6.1f}"
     )
 
 

@@ -14,6 +14,7 @@ from overt.runtime.world import now_us
 from scaling.site import Site
 
 _IDLE_S = 0.002
+_AT_ONCE = 64  # frames: the first of 256 cameras all at once take a busy broker longer than a producer waits
 
 
 def feed(site: Site, images: Sequence[bytes], size: tuple[int, int], depth: int, done: Any, stop: Any) -> None:
@@ -28,7 +29,8 @@ def feed(site: Site, images: Sequence[bytes], size: tuple[int, int], depth: int,
     pictures = [Picture(encoded=image) for image in images]
     sent = [0] * len(done)
     while not stop.value:
-        wanting = [number for number in range(len(sent)) if sent[number] - done[number] < depth]
+        waiting = [sent[number] - done[number] for number in range(len(sent))]
+        wanting = sorted((n for n, count in enumerate(waiting) if count < depth), key=waiting.__getitem__)[:_AT_ONCE]
         for number in wanting:
             sent[number] += 1
             picture = pictures[sent[number] % len(pictures)]

@@ -23,6 +23,7 @@ from overt.runtime.wiring import Wiring
 from overt.runtime.worker import Plan, Worker
 from overt.runtime.world import World, now_us
 from scaling.site import Site
+from scaling.timed import PARTS, Timed
 
 _FACE_EVERY = 5
 _CHIP_BYTES, _THUMBNAIL_BYTES = 20_000, 12_000
@@ -35,8 +36,10 @@ class Shared:
 
     done: Any
     """Records committed, by partition."""
-    stage_s: Any
-    """Seconds spent in the stage, by replica."""
+    parts_s: Any
+    """Seconds spent in each of `PARTS`, replica after replica."""
+    batches: Any
+    """Batches worked off, by replica."""
     assigned: Any
     """Partitions held, by replica."""
 
@@ -59,7 +62,7 @@ class Sleeper:
     def step(self, state: DetectorState, batch: Sequence[Frame], /) -> tuple[DetectorState, Iterable[Face]]:
         """See StatefulStage."""
         time.sleep(self._model_s * len(batch))
-        faces = [self._face(frame) for frame in batch if frame.frame_seq % _FACE_EVERY == 0]
+        faces = [self._face(frame) for frame in batch if _has_a_face(frame)]
         return replace(state, captured_at_us=batch[-1].captured_at_us), faces
 
     def _face(self, frame: Frame) -> Face:
@@ -78,6 +81,11 @@ class Sleeper:
             thumbnail=self._thumbnail,
             context=None,
         )
+
+
+def _has_a_face(frame: Frame) -> bool:
+    """Every fifth of a camera, and not the same for all cameras: they would all come at once."""
+    return (frame.frame_seq + int(frame.camera_id[1:])) % _FACE_EVERY == 0
 
 
 class Counted:
@@ -101,21 +109,33 @@ def replicate(site: Site, number: int, model_s: float | None, shared: Shared, st
     """A process's whole life. model_s: None for the real stage, with the deployment's models."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("overt").setLevel(logging.ERROR)
-    plain = site.world("detector")
-    world = replace(plain, source=lambda group: Counted(plain.source(group), shared.done))
+    spent_s = [0.0] * len(PARTS)
+    world = _watched(site.world("detector"), shared, spent_s)
     metrics = Metrics()
     stopped = threading.Event()
     worker = _real(world, site, metrics) if model_s is None else _sleeping(world, Sleeper(model_s), metrics)
+    worker._runner = Timed(worker._runner, spent_s, run="stage")  # as `overt_batch_seconds` has it
     worker.open()
     try:
         while not stopped.is_set() and not stop.value:  # type: ignore[attr-defined]
-            worker.turn()
+            shared.batches[number] += worker.turn() > 0
             shared.assigned[number] = len(worker._assigned)
-            shared.stage_s[number] = (
-                metrics.registry.get_sample_value("overt_batch_seconds_sum", {"service": "detector"}) or 0.0
-            )
+            shared.parts_s[number * len(PARTS) : (number + 1) * len(PARTS)] = spent_s
     finally:
         worker.close()
+
+
+def _watched(world: World, shared: Shared, spent_s: list[float]) -> World:
+    """The same world, with what its bus and its store take noted in `spent_s`."""
+
+    def source(group: str) -> Any:
+        return Timed(Counted(world.source(group), shared.done), spent_s, poll="waits", commit="commit")
+
+    def sink() -> Any:
+        return Timed(world.sink(), spent_s, flush="flush")
+
+    store: Any = Timed(world.store, spent_s, load="state", save="state")
+    return replace(world, source=source, sink=sink, store=store)
 
 
 def _real(world: World, site: Site, metrics: Metrics) -> Worker:

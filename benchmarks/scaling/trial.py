@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from scaling.cost import cpu_s, machine_s
 from scaling.feed import feed
 from scaling.replica import Shared, replicate
 from scaling.site import Site
+from scaling.timed import PARTS
 
 _JOIN_S = 180.0
 _SETTLE_S = 2.0
@@ -48,16 +49,24 @@ class Result:
     cameras: int
     frames: int
     seconds: float
-    stage_s: float
-    """For each frame, as the loop measured it: the sleep with what the machine added to it, or the model."""
     model_s: float | None
     """For each frame, as it was asked for; None where the real stage ran."""
+    parts_s: Mapping[str, float]
+    """For each frame, what replicas spent in each of `PARTS`; the stage is the sleep with what the machine added to
+    it, or the model."""
+    batch: float
+    """Frames worked off together, on average."""
     replica_cpu_s: float
     feed_cpu_s: float
     kafka_cpu_s: float
     redis_cpu_s: float
     others_cores: float
     """Cores that processes outside the trial kept busy meanwhile."""
+
+    @property
+    def stage_s(self) -> float:
+        """For each frame."""
+        return self.parts_s["stage"]
 
     @property
     def frames_per_s(self) -> float:
@@ -69,6 +78,11 @@ class Result:
         """The share of the replicas' time that went into the model; the rest is the bus and the loop."""
         return self.frames_per_s * (self.model_s or self.stage_s) / self.replicas
 
+    @property
+    def loop_s(self) -> float:
+        """For each frame, what is left of a replica's time: opening, sealing, and the loop itself."""
+        return self.replicas / self.frames_per_s - sum(self.parts_s.values())
+
 
 def run_trial(
     site: Site, cameras: int, replicas: int, model_s: float | None, frames: Frames, seconds: float, servers: Servers
@@ -79,7 +93,8 @@ def run_trial(
     stop = context.Value("b", 0)
     shared = Shared(
         context.Array("q", cameras, lock=False),
-        context.Array("d", replicas, lock=False),
+        context.Array("d", replicas * len(PARTS), lock=False),
+        context.Array("q", replicas, lock=False),
         context.Array("i", replicas, lock=False),
     )
     workers = [
@@ -143,13 +158,15 @@ def _measure(
     groups = ([w.pid for w in workers], [feeder.pid], servers.kafka, servers.redis)
 
     def reading() -> list[float]:
-        counted = [float(sum(shared.done)), sum(shared.stage_s)]
+        parts_s = [sum(shared.parts_s[part :: len(PARTS)]) for part in range(len(PARTS))]
+        counted = [float(sum(shared.done)), sum(shared.batches), *parts_s]
         return [time.monotonic(), *counted, machine_s(), *(cpu_s(group) for group in groups)]
 
     before = reading()
     time.sleep(seconds)
     _alive([*workers, feeder])
-    took, frames, stage_s, machine, *cpu = (b - a for a, b in zip(before, reading(), strict=True))
+    took, frames, batches, *rest = (b - a for a, b in zip(before, reading(), strict=True))
+    parts_s, (machine, *cpu) = rest[: len(PARTS)], rest[len(PARTS) :]
     if not frames:
         raise TrialFailed(f"not one frame was worked off in {seconds:.0f} s")
     replica_cpu_s, feed_cpu_s, kafka_cpu_s, redis_cpu_s = (used / frames for used in cpu)
@@ -158,8 +175,9 @@ def _measure(
         len(shared.done),
         int(frames),
         took,
-        stage_s / frames,
         model_s,
+        {part: spent_s / frames for part, spent_s in zip(PARTS, parts_s, strict=True)},
+        frames / max(1.0, batches),
         replica_cpu_s,
         feed_cpu_s,
         kafka_cpu_s,
