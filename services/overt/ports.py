@@ -8,7 +8,7 @@ batch item by item from the state it had before; the item that fails again becom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -26,6 +26,11 @@ class Unavailable(Exception):
 
 class Fenced(Exception):
     """State was refused because a newer cause is stored: another replica has taken over while this one slept."""
+
+    def __init__(self, service: str, cameras: Collection[str]) -> None:
+        super().__init__(f"{service}: another replica has gone on with {', '.join(sorted(cameras))}")
+        self.cameras = frozenset(cameras)
+        """Those whose state was refused. What was saved with it is saved."""
 
 
 class TooLarge(ValueError):
@@ -63,11 +68,15 @@ class Reason(StrEnum):
     """Something that came of it cannot be sent: a picture that no file can hold, or more than a record may be."""
     ENTRY_REMOVED = "entry_removed"
     """It is about a watchlist entry that was removed meanwhile."""
+    REFUSED = "refused"
+    """The webhook's endpoint will never take it."""
+    UNDELIVERED = "undelivered"
+    """The webhook's endpoint did not take it in time."""
     FAILED = "failed"
     """The stage raised an exception on it twice."""
 
 
-HARMLESS = frozenset({Reason.KEY_GONE, Reason.ENTRY_REMOVED})
+HARMLESS = frozenset({Reason.KEY_GONE, Reason.ENTRY_REMOVED, Reason.UNDELIVERED})
 """Rejects that an outage or a change of the watchlist explains. They are counted but do not count towards the limit
 that pauses a partition."""
 
@@ -277,8 +286,8 @@ class State(Protocol):
         """Raises Unavailable."""
         ...
 
-    def save(self, service: str, key: str, saved: Saved) -> None:
-        """Raises Fenced when a newer cause is stored; Unavailable."""
+    def save(self, service: str, states: Mapping[str, Saved]) -> None:
+        """Cameras' states, all in one step. Raises Fenced where a newer cause is stored; Unavailable."""
         ...
 
 

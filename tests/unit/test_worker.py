@@ -102,10 +102,11 @@ class Store:
     def load(self, service: str, key: str) -> Saved | None:
         return self.saved.get(key)
 
-    def save(self, service: str, key: str, saved: Saved) -> None:
-        if key in self.saved and self.saved[key].cause > saved.cause:
-            raise Fenced
-        self.saved[key] = saved
+    def save(self, service: str, states: Mapping[str, Saved]) -> None:
+        refused = {key for key, new in states.items() if key in self.saved and self.saved[key].cause > new.cause}
+        self.saved |= {key: new for key, new in states.items() if key not in refused}
+        if refused:
+            raise Fenced(service, refused)
 
 
 class Numbers:
@@ -366,6 +367,19 @@ def test_a_worker_that_slept_reloads_what_its_successor_saved() -> None:
     finish(sleeper)
     assert rig.passes()[-1] == "c1/1/3/4"
     assert rig.store.saved["c1"] == Saved((1, 3, -1), b"4")
+    assert rig.value("overt_fenced_total", service="s") == 1
+
+
+def test_of_a_batch_of_several_cameras_only_those_that_a_successor_has_are_done_again() -> None:
+    rig = Rig()
+    rig.feed(frame(0), frame(0, camera="c2"))
+    sleeper = rig.worker(most=2)
+    sleeper.turn()
+    rig.store.saved["c1"] = Saved((1, 2, -1), b"3")
+    rig.feed(*[frame(i, camera=camera) for i in (1, 2, 3) for camera in ("c1", "c2")])
+    finish(sleeper)
+    assert rig.store.saved == {"c1": Saved((1, 3, -1), b"4"), "c2": Saved((1, 3, -1), b"4")}
+    assert [p for p in rig.passes() if p.startswith("c2")] == [f"c2/1/{i}/{i + 1}" for i in range(4)]
     assert rig.value("overt_fenced_total", service="s") == 1
 
 

@@ -171,16 +171,15 @@ class StatefulRunner(Generic[S]):
         return outcome
 
     def keep(self) -> None:
-        for camera, known in self._pending.items():
-            if self._store is not None and self._codec is not None:
-                try:
-                    self._store.save(self._service, camera, Saved(known.cause, self._codec.dumps(known.state, camera)))
-                except Fenced:
-                    self._known.pop(camera, None)
-                    raise
-            self._known[camera] = known
-            self._tell(camera, known.state)
-        self._pending.clear()
+        try:
+            self._save()
+        except Fenced as fenced:
+            for camera in fenced.cameras:  # its successor's state is read when it is needed
+                self._known.pop(camera, None)
+                self._pending.pop(camera)
+            self._take_over()
+            raise
+        self._take_over()
 
     def forget(self) -> None:
         if self._store is not None:
@@ -196,6 +195,18 @@ class StatefulRunner(Generic[S]):
         for camera, known in self._known.items():
             if known.made_at_s < since_s:
                 self._known[camera] = replace(known, state=self._stage.fresh(camera))
+
+    def _save(self) -> None:
+        if self._store is not None and self._codec is not None and self._pending:
+            states = {c: Saved(known.cause, self._codec.dumps(known.state, c)) for c, known in self._pending.items()}
+            self._store.save(self._service, states)
+
+    def _take_over(self) -> None:
+        """What is pending counts."""
+        for camera, known in self._pending.items():
+            self._known[camera] = known
+            self._tell(camera, known.state)
+        self._pending.clear()
 
     def _run_camera(
         self, camera: str, batch: Sequence[HasCause], indices: Sequence[int], outcome: Outcome[Any]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from overt.messages import Cause
@@ -24,17 +25,24 @@ _SIGN = 1 << 63
 
 # Byte by byte: Lua's numbers lose integers above 2^53, and its string order follows the server's locale.
 _SAVE = """
-local stored = redis.call('HGET', KEYS[1], 'cause')
-if stored then
-  for i = 1, #ARGV[1] do
-    local new, old = ARGV[1]:byte(i), stored:byte(i)
-    if new < old then return 0 end
-    if new > old then break end
+local function older(new, stored)
+  for i = 1, stored and #new or 0 do
+    local a, b = new:byte(i), stored:byte(i)
+    if a ~= b then return a < b end
+  end
+  return false
+end
+local refused = {}
+for n, key in ipairs(KEYS) do
+  local cause, payload = ARGV[2 * n], ARGV[2 * n + 1]
+  if older(cause, redis.call('HGET', key, 'cause')) then
+    table.insert(refused, n)
+  else
+    redis.call('HSET', key, 'cause', cause, 'payload', payload)
+    redis.call('PEXPIRE', key, ARGV[1])
   end
 end
-redis.call('HSET', KEYS[1], 'cause', ARGV[1], 'payload', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1
+return refused
 """
 
 
@@ -58,11 +66,13 @@ class RedisState:
         cause, payload = self._client.call("HMGET", self._name(service, key), "cause", "payload")
         return None if cause is None else Saved(_unpacked(cause), payload)
 
-    def save(self, service: str, key: str, saved: Saved) -> None:
-        """Raises Fenced when a newer cause is stored; Unavailable."""
-        arguments = (_packed(saved.cause), saved.payload, self._ttl_ms)
-        if not self._save([self._name(service, key)], arguments):
-            raise _fenced(service, key, saved.cause)
+    def save(self, service: str, states: Mapping[str, Saved]) -> None:
+        """One question to the server for all of them. Raises Fenced where a newer cause is stored; Unavailable."""
+        arguments = [part for saved in states.values() for part in (_packed(saved.cause), saved.payload)]
+        refused = self._save([self._name(service, key) for key in states], [self._ttl_ms, *arguments])
+        if refused:
+            cameras = list(states)
+            raise Fenced(service, [cameras[number - 1] for number in refused])  # Lua counts from 1
 
     def _name(self, service: str, key: str) -> str:
         return redis_key(self._deployment_id, "state", self._run, service, key)
@@ -80,13 +90,18 @@ class MemoryState:
         with self._lock:
             return self._saved.get((service, key))
 
-    def save(self, service: str, key: str, saved: Saved) -> None:
-        """Raises Fenced when a newer cause is stored."""
+    def save(self, service: str, states: Mapping[str, Saved]) -> None:
+        """Raises Fenced where a newer cause is stored."""
+        refused = []
         with self._lock:
-            stored = self._saved.get((service, key))
-            if stored is not None and saved.cause < stored.cause:
-                raise _fenced(service, key, saved.cause)
-            self._saved[service, key] = saved
+            for key, saved in states.items():
+                stored = self._saved.get((service, key))
+                if stored is not None and saved.cause < stored.cause:
+                    refused.append(key)
+                else:
+                    self._saved[service, key] = saved
+        if refused:
+            raise Fenced(service, refused)
 
 
 def _packed(cause: Cause) -> bytes:
@@ -97,7 +112,3 @@ def _packed(cause: Cause) -> bytes:
 def _unpacked(data: bytes) -> Cause:
     epoch, seq, index = _CAUSE.unpack(data)
     return (epoch - _SIGN, seq - _SIGN, index - _SIGN)
-
-
-def _fenced(service: str, key: str, cause: Cause) -> Fenced:
-    return Fenced(f"{service}: the state of {key} already covers more than {cause}: another replica has taken over")

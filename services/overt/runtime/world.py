@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from overt.governance.deployment import Deployment
@@ -51,6 +51,12 @@ class World:
     """Whether the site is not paused by its guard. In one process nobody adjudicates, and it never is."""
     chores: Callable[[], None] = lambda: None
     """What must be done now and then while a service runs: keys whose time is over are destroyed."""
+    _partitions: Mapping[str, int] = field(init=False, repr=False)
+    """By camera; looked at for every message, with a thousand cameras too."""
+
+    def __post_init__(self) -> None:
+        partitions = {camera.camera_id: camera.partition for camera in self.deployment.cameras}
+        object.__setattr__(self, "_partitions", partitions)
 
     def topic(self, name: str) -> str:
         """A topic's full name."""
@@ -64,10 +70,7 @@ class World:
         """The topic of a message, and its camera's partition; None where the key is hashed."""
         topic = self.topic(TOPIC_OF[type(message)])
         camera = None if isinstance(message, Alert | Fact | SiteStats) else getattr(message, "camera_id", None)
-        return topic, self._partitions().get(camera) if camera is not None else None
-
-    def _partitions(self) -> dict[str, int]:
-        return {camera.camera_id: camera.partition for camera in self.deployment.cameras}
+        return topic, self._partitions.get(camera) if camera is not None else None
 
 
 def group_name(prefix: str, deployment_id: str, service: str) -> str:
