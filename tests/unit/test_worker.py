@@ -426,6 +426,19 @@ def test_the_state_of_a_camera_that_moves_comes_from_the_store() -> None:
     assert rig.passes() == expected(5)
 
 
+def test_a_worker_that_lost_its_partitions_is_not_ready_until_it_is_in_its_group_again() -> None:
+    """Cut off from Kafka it has no failure of its own: there is only nothing to read."""
+    rig = Rig()
+    worker = rig.worker()
+    worker.turn()
+    assert worker.ready()
+    worker.lost([("frames", 0)])
+    worker.turn()
+    assert not worker.ready()
+    worker.assigned([("frames", 0)])
+    assert worker.ready()
+
+
 class Learning:
     """A companion that is away, then learns for a while, then is ready."""
 

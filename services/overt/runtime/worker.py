@@ -323,6 +323,7 @@ class Worker:
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         named = ", ".join(f"{topic}/{number}" for topic, number in partitions)
         _log.warning("%s: %s are another replica's by now: this one was away for too long", self._plan.service, named)
+        self._joined = False
         self._leave(partitions)
 
     def _leave(self, partitions: Sequence[TopicPartition]) -> None:
