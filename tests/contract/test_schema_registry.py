@@ -7,15 +7,21 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from overt.messages import TOPIC_OF
 from overt.ports import Unavailable, Undecodable
 from overt.runtime.avro import AvroFormat, SchemaError, Schemas
+from overt.runtime.cluster import wire_format
 from overt.runtime.registry import ServerRegistry
 from overt.runtime.resources import schemas_dir
+from overt.runtime.settings import Settings
+from tests.support.registry_gate import RegistryGate
+from tests.support.requirements import require
 from tests.support.schema_registry import RegistryUnavailable, SchemaRegistry
+from tests.support.secured import Secrets, openssl_missing
 
 JUDGEMENT = {
     "adjudication_id": "j",
@@ -82,6 +88,53 @@ def test_a_registry_that_is_away_is_unavailable_and_names_itself(registry: Schem
     url = registry.url.replace("127.0.0.1", "127.0.0.2")
     with pytest.raises(Unavailable, match=r"127\.0\.0\.2"):
         wire(url).dumps("Adjudication", JUDGEMENT)
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Secrets:
+    require(openssl_missing())
+    return Secrets(tmp_path_factory.mktemp("secrets"))
+
+
+def test_behind_tls_a_user_registers_and_reads_and_nobody_else(
+    registry: SchemaRegistry, secrets: Secrets, tmp_path: Path
+) -> None:
+    """Its authority is one of its own; no message holds the password."""
+    password = secrets.folder / "kafka-console.password"  # any
+    wrong = tmp_path / "wrong"
+    wrong.write_text("geheim")
+    wrong.chmod(0o600)
+    word = password.read_text().strip()
+    with RegistryGate(registry.url, secrets.folder / "kafka.pem", user="overt", password=word) as gate:
+
+        def wire_as(password_file: Path, ca_file: Path | None) -> AvroFormat:
+            user = {"schema_registry_username": "overt", "schema_registry_password_file": password_file}
+            named = {"schema_registry_url": gate.url, "schema_registry_ca_file": ca_file, **user}
+            return wire_format(Settings.model_validate(named))
+
+        data = wire_as(password, secrets.ca_file).dumps("Adjudication", JUDGEMENT)
+        assert wire_as(password, secrets.ca_file).loads("Adjudication", data) == JUDGEMENT
+        for refused, why in (
+            (wire_as(wrong, secrets.ca_file), r"answers 401; are OVERT_SCHEMA_REGISTRY_USERNAME and"),
+            (wire_as(password, None), r"certificate is not believed; does OVERT_SCHEMA_REGISTRY_CA_FILE"),
+            (wire_format(Settings(schema_registry_url=gate.url, schema_registry_ca_file=secrets.ca_file)), "401"),
+        ):
+            with pytest.raises(Unavailable, match=why) as caught:
+                refused.dumps("Adjudication", JUDGEMENT)
+            assert "geheim" not in str(caught.value)
+            assert word not in str(caught.value)
+
+
+def test_a_registry_that_demands_a_certificate_is_shown_one(registry: SchemaRegistry, secrets: Secrets) -> None:
+    pem, password = secrets.folder / "kafka.pem", secrets.folder / "kafka-console.password"
+    user = {"schema_registry_username": "overt", "schema_registry_password_file": password}
+    word = password.read_text().strip()
+    with RegistryGate(registry.url, pem, user="overt", password=word, clients=secrets.ca_file) as gate:
+        named = {"schema_registry_url": gate.url, **user, **secrets.certificate("schema_registry", "console")}
+        assert wire_format(Settings.model_validate(named)).dumps("Adjudication", JUDGEMENT)
+        without = {name: value for name, value in named.items() if "certificate" not in name and "key" not in name}
+        with pytest.raises(Unavailable, match="set OVERT_SCHEMA_REGISTRY_CERTIFICATE_FILE"):
+            wire_format(Settings.model_validate(without)).dumps("Adjudication", JUDGEMENT)
 
 
 def put(url: str, body: dict[str, str]) -> None:
