@@ -1,4 +1,4 @@
-"""Writes the folder of a site whose one camera is the composed walk-past of `overt demo`.
+"""Writes the folder of a site, or of a van, whose one camera shows the composed walk-past of `overt demo`.
 
 Portraits come from where `overt demo` takes them; what its cache holds is not fetched again.
 """
@@ -10,18 +10,42 @@ from pathlib import Path
 import yaml
 
 from overt.demo.deployments import demo_deployment
+from overt.governance.deployment import Deployment
 from overt.runtime.settings import load_settings
 
+OVERRIDES = {
+    "site": ["tests/compose/recorded.yml"],
+    "single": [],
+}  # compose files beside docker-compose.yml, by profile
 
-def main(folder: Path) -> None:
-    demo = demo_deployment(load_settings().cache / "demo")
-    camera = demo.cameras[0]
-    video = Path(str(camera.source))
+
+def recording() -> Path:
+    """The walk-past."""
+    return Path(str(_demo().cameras[0].source))
+
+
+def recorded(folder: Path) -> None:
+    """A site that reads the walk-past from a file."""
+    video = recording()
+    _write(folder, f"cameras/walk-past{video.suffix}")
+    shutil.copy(video, folder / "cameras" / f"walk-past{video.suffix}")
+
+
+def van(folder: Path) -> None:
+    """A van that watches a camera: tests/compose/camera.py."""
+    _write(folder, "rtsp://camera:8554/cam")
+
+
+def _demo() -> Deployment:
+    return demo_deployment(load_settings().cache / "demo")
+
+
+def _write(folder: Path, source: str) -> None:
+    demo = _demo()
     for name in ("watchlist", "cameras", "certificates"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
     shutil.copytree(demo.watchlist.source, folder / "watchlist", dirs_exist_ok=True)
-    shutil.copy(video, folder / "cameras" / f"walk-past{video.suffix}")
     now = datetime.now(UTC).replace(microsecond=0)
     content = {
         "deployment": "smoke",
@@ -32,9 +56,9 @@ def main(folder: Path) -> None:
         "cameras": [
             {
                 "id": "walk-past",
-                "source": f"cameras/walk-past{video.suffix}",
+                "source": source,
                 "partition": 0,
-                "zone": {"id": "pavement", "polygon": [list(corner) for corner in camera.zone.polygon]},
+                "zone": {"id": "pavement", "polygon": [list(corner) for corner in demo.cameras[0].zone.polygon]},
             }
         ],
         "watchlist": {

@@ -1,6 +1,6 @@
 """A live RTSP camera made from a file: run with the system's Python, which has GStreamer's bindings.
 
-    python3 rtsp_process.py PORT STREAM FRAMES_PER_S
+    python3 rtsp_process.py PORT STREAM FRAMES_PER_S [ADDRESS]
 
 STREAM is H.264 in Annex B with an access unit delimiter before each picture. It plays round and round from the start of
 the process, watched or not, and a client joins wherever it is, as with a camera. `--check` only says what is missing.
@@ -57,8 +57,8 @@ class Camera:
         return True
 
 
-def serve(port: int, stream: Path, frames_per_s: int) -> None:
-    """Serve rtsp://127.0.0.1:PORT/cam until a signal ends the process."""
+def serve(port: int, stream: Path, frames_per_s: int, address: str = "127.0.0.1") -> None:
+    """Serve rtsp://ADDRESS:PORT/cam until a signal ends the process."""
     glib, gst, rtsp = _gstreamer()
     parts = stream.read_bytes().split(_DELIMITER)
     camera = Camera(gst, [_DELIMITER + part for part in parts if part])
@@ -67,11 +67,11 @@ def serve(port: int, stream: Path, frames_per_s: int) -> None:
     factory.set_shared(True)
     factory.connect("media-configure", camera.watch)
     server = rtsp.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(address)
     server.set_service(str(port))
     server.get_mount_points().add_factory("/cam", factory)
     if server.attach(None) == 0:
-        raise SystemExit(f"cannot listen on 127.0.0.1:{port}")
+        raise SystemExit(f"cannot listen on {address}:{port}")
     glib.timeout_add(round(1000 / frames_per_s), camera.tick)
     glib.MainLoop().run()
 
@@ -80,4 +80,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--check"]:
         _gstreamer()
     else:
-        serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+        serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -12,8 +12,8 @@ from typing import Self
 from tests.support.child import Child, ChildFailed, accepts, free_port
 
 # Debian's bindings of GStreamer belong to its own Python, not to a virtual environment's.
-_PYTHON = "/usr/bin/python3"
-_SCRIPT = Path(__file__).with_name("rtsp_process.py")
+PYTHON = "/usr/bin/python3"
+SCRIPT = Path(__file__).with_name("rtsp_process.py")
 
 
 @functools.cache
@@ -21,13 +21,27 @@ def rtsp_unavailable() -> str | None:
     """None when a server can be started here, else why not."""
     if shutil.which("ffmpeg") is None:
         return "ffmpeg is missing: install it (infra/test-deps.sh does on Debian)"
-    if not Path(_PYTHON).exists():
-        return f"{_PYTHON} is missing, which runs GStreamer's RTSP server"
-    done = subprocess.run([_PYTHON, str(_SCRIPT), "--check"], capture_output=True, text=True, timeout=60, check=False)
+    if not Path(PYTHON).exists():
+        return f"{PYTHON} is missing, which runs GStreamer's RTSP server"
+    done = subprocess.run([PYTHON, str(SCRIPT), "--check"], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 0:
         return None
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
     return f"GStreamer's RTSP server is missing ({said}): infra/test-deps.sh installs it on Debian"
+
+
+def encode(video: Path, stream: Path, *, frames_per_s: int, width: int) -> None:
+    """The video as `rtsp_process.py` plays it: H.264, no sound. ChildFailed when ffmpeg cannot."""
+    # A key picture every half second: a client that joins anywhere sees something soon.
+    filters = f"fps={frames_per_s},scale={width}:-2"
+    coder = f"-an -pix_fmt yuv420p -c:v libx264 -preset veryfast -crf 20 -bf 0 -g {max(1, frames_per_s // 2)}"
+    target = "-bsf:v h264_metadata=aud=insert -f h264"
+    words = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(video), "-vf", filters]
+    command = [*words, *coder.split(), *target.split(), str(stream)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0:
+        stream.unlink(missing_ok=True)
+        raise ChildFailed(f"ffmpeg could not encode {video}: {done.stderr.strip()}")
 
 
 class RtspServer:
@@ -47,7 +61,7 @@ class RtspServer:
         self.width = width
         self.log_path = folder / "rtsp.log"
         self._stream = folder / "stream.h264"
-        words = [_PYTHON, str(_SCRIPT), str(self.port), str(self._stream), str(frames_per_s)]
+        words = [PYTHON, str(SCRIPT), str(self.port), str(self._stream), str(frames_per_s)]
         self.child = Child(words, log_path=self.log_path)
 
     @property
@@ -58,7 +72,8 @@ class RtspServer:
     def start(self, timeout_s: float = 30.0) -> float:
         """Start and wait until it accepts connections; returns the seconds. ChildFailed when it does not."""
         if not self._stream.exists():
-            self._encode()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            encode(self.video, self._stream, frames_per_s=self.frames_per_s, width=self.width)
         self.child.spawn()
         try:
             return self.child.wait_until(lambda: accepts(self.port), timeout_s)
@@ -86,19 +101,6 @@ class RtspServer:
     def thaw(self) -> None:
         """SIGCONT after `freeze`."""
         self.child.thaw()
-
-    def _encode(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # A key picture every half second: a client that joins anywhere sees something soon.
-        filters = f"fps={self.frames_per_s},scale={self.width}:-2"
-        coder = f"-an -pix_fmt yuv420p -c:v libx264 -preset veryfast -crf 20 -bf 0 -g {max(1, self.frames_per_s // 2)}"
-        target = "-bsf:v h264_metadata=aud=insert -f h264"
-        words = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(self.video), "-vf", filters]
-        command = [*words, *coder.split(), *target.split(), str(self._stream)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            self._stream.unlink(missing_ok=True)
-            raise ChildFailed(f"ffmpeg could not encode {self.video}: {done.stderr.strip()}")
 
     def __enter__(self) -> Self:
         self.start()
