@@ -202,7 +202,8 @@ class KafkaBroker:
     def _format(self) -> None:
         name = f"overt-kafka-{secrets.token_hex(6)}"
         storage = [*self._java(name), "kafka.tools.StorageTool"]
-        command = [*storage, "format", "-t", self.cluster_id, "-c", self._properties]
+        # With "=": one id in 64 begins with a hyphen.
+        command = [*storage, "format", f"--cluster-id={self.cluster_id}", "-c", self._properties]
         command += self.format_words
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
