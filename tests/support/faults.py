@@ -13,6 +13,7 @@ from tests.support.netns import HERE
 from tests.support.victim import Fault, Victim
 
 _DOWN_S = 3.0
+_GONE_S = 30.0
 _STOPPED_S = 60.0
 _PARTED_S = 20.0
 _AHEAD_S = 5.0
@@ -126,6 +127,10 @@ def _fill_disk(victim: Victim) -> None:
                 filler.write(bytes(1 << 16))
         except OSError:
             pass  # which is what was wanted
+    gone_by = time.monotonic() + _GONE_S
+    while victim.struck.child.running:
+        assert time.monotonic() < gone_by, "a broker with a full disk went on as if nothing were the matter"
+        time.sleep(0.2)
     time.sleep(_DOWN_S)
 
 
