@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.kafka_broker import KafkaBroker, kafka_unavailable
+from tests.support.overdue import Overdue, tell_where_on_request
 from tests.support.redis_server import RedisServer, redis_unavailable
 from tests.support.requirements import require
 from tests.support.rtsp_server import RtspServer, rtsp_unavailable
@@ -29,10 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """In CI somebody may end the run before its end."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") and reporter is not None:
-        session.config.pluginmanager.register(ToldAtOnce(reporter), "told-at-once")
+    """In CI nobody watches: what goes wrong is told in time."""
+    plugins = session.config.pluginmanager
+    reporter = plugins.get_plugin("terminalreporter")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        tell_where_on_request(session.config)
+    elif os.environ.get("CI") and reporter is not None:
+        plugins.register(ToldAtOnce(reporter), "told-at-once")
+        plugins.register(Overdue(reporter), "overdue")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -24,6 +24,7 @@ def test_a_topic_whose_last_offsets_hold_no_record_is_read_to_its_end(kafka: Kaf
     producer.begin_transaction()
     producer.produce(topic, b"x", partition=1)
     producer.commit_transaction(30)
+    until("the mark, which is written after the answer", lambda: values(list(backend.log().read(topic))) == [b"x"])
     began = time.monotonic()
     assert values(list(backend.log().read(topic))) == [b"x"]
     follower, found = backend.log().follow(topic), list[Record]()

@@ -17,7 +17,7 @@ from overt.runtime.topics import Action, Change
 
 PARTITIONS = 4
 """Of every topic in the suite: what the mock cluster makes of a topic that it did not know."""
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 """How long a test waits for what must come. Tests that pass do not use it up."""
 
 _numbers = itertools.count()
