@@ -9,6 +9,7 @@ import faulthandler
 import os
 import signal
 import threading
+from typing import Any
 
 import psutil
 import pytest
@@ -48,6 +49,7 @@ class Overdue:
 
 def tell_where_on_request(config: pytest.Config) -> None:
     """For workers: SIGUSR1 writes the stacks of all threads to standard error, whatever is captured then."""
-    with config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
         uncaptured = os.dup(2)
     faulthandler.register(signal.SIGUSR1, file=uncaptured)
