@@ -11,6 +11,7 @@ from overt.ports import Unavailable
 from overt.runtime.world import now_us
 from tests.support import embedded
 from tests.support.cluster import CHAIN, Cluster
+from tests.support.growth import Calm
 from tests.support.scenes import PEOPLE, Scenes, TestScene
 from tests.support.witness import Witness
 
@@ -54,6 +55,7 @@ class Ordeal:
     cluster: Cluster
     witness: Witness
     outages: list[Outage] = field(default_factory=list)
+    calms: list[Calm] = field(default_factory=list)
     shed_us: list[int] = field(default_factory=list)
     """When the detectors were seen to have shed frames since the look before."""
     shed: int = 0
@@ -78,12 +80,15 @@ class Ordeal:
         self.calm()
         return outage
 
-    def calm(self) -> None:
-        until = time.monotonic() + _CALM_S
-        while time.monotonic() < until:
+    def calm(self, seconds: float = _CALM_S) -> None:
+        calm, began, frames = Calm(), time.monotonic(), self.witness.frames
+        while time.monotonic() < began + seconds:
             self._look_for_shedding()
+            calm.growth.look({replica.name: replica.child.pid for replica in self.cluster.replicas()})
             time.sleep(0.5)
         self._look_for_shedding()
+        calm.frames, calm.seconds = self.witness.frames - frames, time.monotonic() - began
+        self.calms.append(calm)
 
     def _look_for_shedding(self) -> None:
         for replica in self.cluster.replicas("detector"):

@@ -53,6 +53,8 @@ class Witness:
     """Faces whose key was gone before they could be looked at here: nothing is known of them."""
     newest_us: int = 0
     """When the frame that came last was captured, by the frame service's clock."""
+    frames: int = 0
+    """That came onto the bus."""
     planted: set[bytes] = field(default_factory=set)
     """Records that a test has put on the topics itself."""
 
@@ -85,6 +87,7 @@ class Witness:
         at = frame["captured_at_us"]
         self.epochs.setdefault((frame["camera_id"], frame["source_epoch"]), Epoch()).frames_us.append(at)
         self.newest_us = at
+        self.frames += 1
 
     def _face(self, record: Record) -> None:
         for _ in range(20):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import FAULTS
-from tests.support.growth import trend
+from tests.support.growth import Calm, Growth, Reading, common_slope, kb_a_frame, trend
 from tests.support.reliability import PAGE, Row, write
 
 NAMES = ("one", "another", "a third")
@@ -58,3 +58,24 @@ def test_the_trend_is_what_a_line_rises_after_the_warm_up() -> None:
 def test_too_few_readings_are_no_trend() -> None:
     with pytest.raises(ValueError, match="no trend"):
         trend([(1.0, 5.0)])
+
+
+def test_a_step_between_two_stretches_is_no_rise() -> None:
+    calm = [[(at, height) for at in (0.0, 1.0, 2.0)] for height in (100.0, 300.0)]
+    assert common_slope(calm) == pytest.approx(0.0)
+    assert common_slope([[(at, value + 0.5 * at) for at, value in stretch] for stretch in calm]) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="no stretch"):
+        common_slope([[(0.0, 100.0)], [(9.0, 300.0)]])
+
+
+def test_growth_for_each_frame_is_of_those_who_live_at_the_end_without_their_first_stretch() -> None:
+    def calm(**readings: list[Reading]) -> Calm:
+        held = {(name[:-1], int(name[-1]), "memory (MB)"): those for name, those in readings.items()}
+        return Calm(Growth(held), frames=20, seconds=2.0)
+
+    calms = [
+        calm(frame1=[(0.0, 50.0), (2.0, 90.0)], matcher1=[(0.0, 10.0), (2.0, 20.0)]),
+        calm(frame2=[(10.0, 50.0), (12.0, 70.0)], matcher1=[(10.0, 30.0), (12.0, 30.0)]),
+        calm(frame2=[(20.0, 70.0), (22.0, 71.0)], matcher1=[(20.0, 30.0), (22.0, 30.0)]),
+    ]
+    assert kb_a_frame(calms) == {"frame": pytest.approx(0.5 * 1024 / 10), "matcher": 0.0}
