@@ -29,6 +29,7 @@ LABELS = {
     "space",
     "bound",
     "custody",
+    "outcome",
     "place",
 }
 """Each from a set that the deployment file, a model's card or the code closes: never a subject, track or entry."""

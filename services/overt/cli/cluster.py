@@ -28,6 +28,7 @@ from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
 from overt.runtime.topics import table
+from overt.runtime.webhook.service import WebhookService
 from overt.runtime.wiring import STAGES, Wiring
 from overt.runtime.world import partition_count
 
@@ -41,7 +42,7 @@ _DRAIN_S = 9.0
 
 
 @click.command()
-@click.argument("service", type=click.Choice(["frame", *STAGES, "statistics"]))
+@click.argument("service", type=click.Choice(["frame", *STAGES, "statistics", "webhook"]))
 @deployment_option
 @click.option(
     "--realtime/--no-realtime",
@@ -71,6 +72,12 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
         counting = _statistics(deployment, settings, metrics)
         pages = Pages(settings, metrics, counting.refresh)
         _serve(service, pages, stop, counting.run, counting.ready, lambda: counting.last_turn_s)
+        return
+    if service == "webhook":
+        world = cluster_world(deployment, settings, realtime=realtime, client=service)
+        posting = WebhookService(world, settings, metrics)
+        pages = Pages(settings, metrics, lambda: None)
+        _serve(service, pages, stop, posting.run, posting.ready, lambda: posting.last_turn_s)
         return
     subjects = None if deployment.certificate is None else subjects_listed(deployment)
     demand_certificate(deployment, LoadedModels(deployment, settings, metrics), subjects, _log.warning)

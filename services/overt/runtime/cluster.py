@@ -42,6 +42,7 @@ from overt.runtime.wipe import wipe
 from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, group_name, now_us, partition_count
 
 _HOUR_MS = 3_600_000
+_UNOPENED = {"matcher": frozenset({"reference_image"}), "webhook": frozenset({"probe_image", "context"})}
 _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
 
 
@@ -61,7 +62,8 @@ def cluster_world(
     prefix = settings.topic_prefix
     avro = wire_format(settings)
     # A matcher compares vectors and shows nobody: it never opens the picture of somebody who is listed.
-    unopened = frozenset({"reference_image"}) if client == "matcher" else frozenset[str]()
+    # The webhook holds no key at all.
+    unopened = _UNOPENED.get(client, frozenset())
     codec = SealingCodec(avro, vault, prefix=prefix, frame_form="jpeg" if realtime else "png", unopened=unopened)
     replicas = RedisReplicas(redis, deployment.deployment_id, run=prefix)
     # In real time only frames are shed, so only the detector's backlog is a reason to drop one.

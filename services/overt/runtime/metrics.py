@@ -246,6 +246,20 @@ class Metrics:
             "guard_unjudged_alerts", "Alerts nobody has judged. Growing: the guard weighs no pass after the oldest."
         )
 
+        # The webhook
+        self.webhook_attempts = counter(
+            "webhook_attempts", "Attempts to post an alert. Many not_now or no_answer: look at the endpoint.", "outcome"
+        )
+        self.webhook_waiting_seconds = gauge(
+            "webhook_waiting_seconds",
+            "How long the alert at hand has been tried. Over 60 s: the endpoint is away, and all behind it waits.",
+        )
+        self.alert_to_webhook_seconds = histogram(
+            "alert_to_webhook_seconds",
+            "From the alert until the webhook's endpoint had taken it. Long: it was away, or it is slow.",
+            _LATENCY_S,
+        )
+
         # The deployment, and the machine
         self.deployment_start_seconds = gauge(
             "deployment_start_timestamp_seconds", "When the deployment's window begins. Ahead: nothing is captured yet."

@@ -12,6 +12,7 @@ from overt.messages import AcquisitionFailure
 from overt.ports import Reason
 from overt.runtime.frame_rules import Dropped
 from overt.runtime.metrics import Metrics
+from overt.runtime.webhook.answers import Outcome
 
 
 def begin_at_zero(metrics: Metrics, service: str, deployment: Deployment) -> None:
@@ -32,6 +33,9 @@ def begin_at_zero(metrics: Metrics, service: str, deployment: Deployment) -> Non
             metrics.match_similarity.labels(category.category_id)
         for reason in REFUSED:
             metrics.watchlist_refused.labels(reason)
+    if service == "webhook":
+        for outcome in Outcome:
+            metrics.webhook_attempts.labels(outcome.value)
 
 
 REFUSED = (

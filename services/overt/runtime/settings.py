@@ -110,6 +110,20 @@ class Settings(BaseSettings):
     statistics_stall_s: float = Field(
         default=60.0, ge=5, le=3600, description="Seconds without progress after which statistics ends, with code 4."
     )
+    webhook_url: str | None = Field(
+        default=None, repr=False, description="Where `serve webhook` posts alerts: https://, or http:// on loopback."
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None, description="A file with the secret that it signs them with: whsec_ and base64."
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) that the endpoint's must be signed by; none: those the system trusts.",
+    )
+    webhook_timeout_s: float = Field(default=5.0, gt=0, le=8, description="Seconds for one attempt.")
+    webhook_give_up_s: float = Field(
+        default=3600.0, ge=60, le=2_678_400, description="Age in seconds at which an alert becomes a dead letter."
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
     watched_disks: dict[str, Path] = Field(
         default_factory=dict,

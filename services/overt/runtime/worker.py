@@ -129,6 +129,7 @@ class Worker:
         self._assigned: set[TopicPartition] = set()
         self._joined = False
         self._failures = 0
+        self._said_waiting = False
         self._looked_at_s = 0.0
         self.last_turn_s = time.monotonic()
 
@@ -162,7 +163,7 @@ class Worker:
             if self._companion is not None:
                 self._companion.follow()
                 if not self._companion.ready():  # what it would answer now is not the truth yet
-                    self._go_on()
+                    self._failures = 0
                     time.sleep(0.01)
                     return 0
             records = self._source.poll(self._plan.most, self._plan.poll_s)  # 1
@@ -266,14 +267,15 @@ class Worker:
     def _put_back(self, records: Sequence[Record], why: str) -> None:
         self._failures = min(self._failures + 1, 8)
         self._tally.put_back()
-        if self._failures == 1:
+        if not self._said_waiting:
             _log.warning("%s: waiting: %s", self._plan.service, why)
+            self._said_waiting = True
         self._source.rewind(records)
 
     def _go_on(self) -> None:
-        if self._failures:
+        if self._said_waiting:
             _log.info("%s: goes on", self._plan.service)
-        self._failures = 0
+        self._failures, self._said_waiting = 0, False
 
     # The limit on rejects
 
