@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from faust.types import TP
 
 from overt.messages import GuardState, SiteGuard
 from overt.ports import Record, Unavailable
@@ -17,6 +19,7 @@ from overt.runtime.guard import GuardWatch, audit_of
 from overt.runtime.memory import MemoryBus
 from overt.runtime.statistics import make_discreet
 from overt.statistics.faust_broker import credentials, urls
+from overt.statistics.faust_parts import App, Tables, Transport
 from tests.support import messages as make
 
 
@@ -65,6 +68,53 @@ def test_what_faust_has_in_hand_does_not_reach_a_log(caplog: pytest.LogCaptureFi
     assert "still waiting for" in caplog.text
     assert "s-17" not in caplog.text
     assert "worth" not in caplog.text
+
+
+# Where Faust stood still
+
+
+def test_the_end_of_a_recovery_is_heard_by_who_begins_to_wait_later() -> None:
+    """Faust sets its signal and clears it at once; on a busy machine nobody waits yet."""
+
+    async def recovered() -> None:
+        app = App("test", env={}, broker="kafka://nowhere", store="memory://", TableManager=Tables)
+        recovery = cast(Tables, app.tables).recovery
+        recovery._set_recovery_started()
+        recovery.signal_recovery_end.set()
+        recovery.signal_recovery_end.clear()
+        await asyncio.wait_for(recovery.signal_recovery_end.wait(), 5)
+        recovery._set_recovery_started()
+        assert not recovery.signal_recovery_end.is_set()
+
+    asyncio.run(recovered())
+
+
+def test_nothing_is_handed_on_while_the_consumer_looks_for_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust empties the agents' buffers after it, and what they held would be gone."""
+    place = TP("overt.matches", 0)
+    flowed: list[bool] = []
+
+    async def seek_to_committed(consumer: Any) -> dict[TP, int]:
+        flowed.append(consumer.flow_active)
+        return {place: 100}
+
+    async def seek(consumer: Any, where: TP, offset: int) -> None:
+        flowed.append(consumer.flow_active)
+
+    async def sought() -> None:
+        app = App("test", env={}, broker="kafka://nowhere", store="memory://", TableManager=Tables)
+        app.transport = Transport(app.conf.broker_consumer, app)
+        consumer: Any = app.consumer
+        consumer.resume_flow()
+        await consumer.perform_seek()
+        assert consumer.begun_at == {place: 100}
+        assert not consumer.flow_active
+
+    monkeypatch.setattr(Transport.Consumer, "seek_to_committed", seek_to_committed)
+    monkeypatch.setattr(Transport.Consumer, "_seek", seek)
+    monkeypatch.setattr(Transport.Consumer, "assignment", lambda _: {place})
+    asyncio.run(sought())
+    assert flowed == [False, False]
 
 
 # The pause

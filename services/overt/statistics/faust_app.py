@@ -30,7 +30,7 @@ from faust.types import TP
 
 from overt.messages import Fact
 from overt.ports import TopicPartition, Undecodable
-from overt.statistics.faust_parts import BUFFER, App, FactTable, Transport
+from overt.statistics.faust_parts import BUFFER, App, FactTable, Tables, Transport
 from overt.statistics.tally import Tally
 
 _TICK_S = 1.0
@@ -240,6 +240,7 @@ class CountingApp:
             topic_partitions=1,
             web_enabled=False,
             store="memory://",
+            TableManager=Tables,
         )
         app.counted = work.counted
         app.transport = Transport(app.conf.broker_consumer, app)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import faust
+from faust.tables import recovery
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 
 BUFFER = 16
@@ -44,8 +47,14 @@ class FactTable(faust.Table):  # type: ignore[type-arg]  # generic only for type
             await future
 
 
-class _Consumer(driver.Consumer):
-    """Begins a little before what was committed."""
+class Consumer(driver.Consumer):
+    """Begins a little before what was committed, and hands nothing on while it looks for its place.
+
+    When a table is whole, Faust lets records come, seeks, and then empties the agents' buffers. What came in between
+    was read and is gone: it is never acknowledged, so that nothing after it can be committed, and a buffer that was
+    full by then is never filled again. Where the fetcher runs already, as after a rebalance, this is a matter of luck.
+    Faust lets the flow go on itself, once the buffers are empty.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self.begun_at: dict[Any, int] = {}
@@ -53,6 +62,7 @@ class _Consumer(driver.Consumer):
         super().__init__(*arguments, **named)
 
     async def perform_seek(self) -> None:
+        self.stop_flow()
         await super().perform_seek()
         assert isinstance(self.app, App)
         kept = self.app.tables.changelog_topics
@@ -65,4 +75,41 @@ class _Consumer(driver.Consumer):
 
 
 class Transport(driver.Transport):
-    Consumer = _Consumer
+    Consumer = Consumer
+
+
+class _Latch(asyncio.Event):
+    """Stays set until it is armed, whoever clears it."""
+
+    def clear(self) -> None:
+        """Nothing."""
+
+    def arm(self) -> None:
+        super().clear()
+
+
+class Recovery(recovery.Recovery):
+    """Reads the table from its changelog, and hears that it has.
+
+    Who reads the changelog sets a signal at its end and clears it in the same breath. Where the end comes before
+    somebody waits for it (a short changelog, a busy machine), Faust waits for ever.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._done = self._signal_recovery_end = _Latch()
+
+    def _set_recovery_started(self) -> None:
+        self._done.arm()
+        super()._set_recovery_started()
+
+
+class Tables(TableManager):
+    """Faust's, with a recovery that ends."""
+
+    @property
+    def recovery(self) -> Recovery:
+        if self._recovery is None:
+            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        assert isinstance(self._recovery, Recovery)
+        return self._recovery
