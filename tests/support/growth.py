@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def threads(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
-MEASURES = {"memory (MB)": resident_mb, "handles": handles, "threads": threads}
+MEMORY = "memory (MB)"
+MEASURES = {MEMORY: resident_mb, "handles": handles, "threads": threads}
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,13 @@ def trend(readings: Iterable[Reading], skip_s: float = 0.0) -> Trend:
     return Trend(seconds, float(values[0]), float(values.mean()), slope * seconds)
 
 
-def common_slope(stretches: Iterable[Sequence[Reading]]) -> float:
-    """What the lines through all stretches rise in a second, which rise alike and begin where they will, by least
-    squares: what happens between two stretches is a step and no rise. ValueError where no stretch has two readings."""
-    at_s, values = [], []
-    for readings in stretches:
-        taken = np.array(readings, np.float64).reshape(-1, 2)
-        at_s.append(taken[:, 0] - taken[:, 0].mean())
-        values.append(taken[:, 1] - taken[:, 1].mean())
-    if all(len(those) < 2 for those in at_s):
-        raise ValueError("no stretch of readings is long enough to show a slope")
-    every_s, every = np.concatenate(at_s), np.concatenate(values)
-    return float(every_s @ every / (every_s @ every_s))
+def least_rise(readings: Sequence[Reading], parts: int = 3) -> float:
+    """What it rises in a second, by a line through each part of the time, in that part in which it rises least: a step
+    is in one part, a leak in all. ValueError where a part has fewer than two readings."""
+    began_s, each_s = readings[0][0], (readings[-1][0] - readings[0][0]) / parts
+    edges = [began_s + number * each_s for number in range(parts + 1)]
+    found = [trend(r for r in readings if start <= r[0] <= end) for start, end in pairwise(edges)]
+    return min(part.grown / part.seconds for part in found)
 
 
 @dataclass
@@ -97,24 +94,3 @@ class Growth:
             if of == measure and readings[-1][0] - readings[0][0] >= skip_s + at_least_s:
                 found[name, pid] = trend(readings, skip_s)
         return found
-
-
-@dataclass
-class Calm:
-    """A stretch of time in which nothing was done to anybody: what processes held, and how many frames came."""
-
-    growth: Growth = field(default_factory=Growth)
-    frames: int = 0
-    seconds: float = 0.0
-
-
-def kb_a_frame(calms: Sequence[Calm]) -> dict[str, float]:
-    """How much the memory of each process that lived in the last stretch grew for each frame. Its own first stretch is
-    left out: in that it warms up."""
-    found = {}
-    for name, pid in sorted({(name, pid) for name, pid, _ in calms[-1].growth.readings}):
-        place = (name, pid, "memory (MB)")
-        own = [calm for calm in calms if calm.growth.readings.get(place)][1:]
-        frames_a_second = sum(calm.frames for calm in own) / sum(calm.seconds for calm in own)
-        found[name] = common_slope(calm.growth.readings[place] for calm in own) * 1024 / frames_a_second
-    return found

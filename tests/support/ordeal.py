@@ -11,7 +11,7 @@ from overt.ports import Unavailable
 from overt.runtime.world import now_us
 from tests.support import embedded
 from tests.support.cluster import CHAIN, Cluster
-from tests.support.growth import Calm
+from tests.support.growth import MEMORY, Growth, least_rise
 from tests.support.scenes import PEOPLE, Scenes, TestScene
 from tests.support.witness import Witness
 
@@ -48,6 +48,20 @@ class Outage:
         return (self.until_us - self.from_us) / S
 
 
+@dataclass(frozen=True)
+class Calm:
+    """A time in which nobody was struck: what the services held, and how many frames came."""
+
+    growth: Growth
+    frames: int
+    seconds: float
+
+    def kb_a_frame(self) -> dict[str, float]:
+        """What the memory of each service grew by for each frame, in that third of the time in which it grew least."""
+        memory = {name: those for (name, _, of), those in self.growth.readings.items() if of == MEMORY}
+        return {name: least_rise(those) * 1024 * self.seconds / self.frames for name, those in memory.items()}
+
+
 @dataclass
 class Ordeal:
     """A cluster under test, with its witness and the outages so far."""
@@ -55,7 +69,6 @@ class Ordeal:
     cluster: Cluster
     witness: Witness
     outages: list[Outage] = field(default_factory=list)
-    calms: list[Calm] = field(default_factory=list)
     shed_us: list[int] = field(default_factory=list)
     """When the detectors were seen to have shed frames since the look before."""
     shed: int = 0
@@ -80,15 +93,15 @@ class Ordeal:
         self.calm()
         return outage
 
-    def calm(self, seconds: float = _CALM_S) -> None:
-        calm, began, frames = Calm(), time.monotonic(), self.witness.frames
-        while time.monotonic() < began + seconds:
+    def calm(self, seconds: float = _CALM_S) -> Calm:
+        """Lets people pass, and looks at what the services hold."""
+        began, frames, growth = time.monotonic(), self.witness.frames, Growth()
+        while time.monotonic() - began < seconds:
             self._look_for_shedding()
-            calm.growth.look({replica.name: replica.child.pid for replica in self.cluster.replicas()})
+            growth.look({replica.name: replica.child.pid for replica in self.cluster.replicas()})
             time.sleep(0.5)
         self._look_for_shedding()
-        calm.frames, calm.seconds = self.witness.frames - frames, time.monotonic() - began
-        self.calms.append(calm)
+        return Calm(growth, self.witness.frames - frames, time.monotonic() - began)
 
     def _look_for_shedding(self) -> None:
         for replica in self.cluster.replicas("detector"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import FAULTS
-from tests.support.growth import Calm, Growth, Reading, common_slope, kb_a_frame, trend
+from tests.support.growth import MEMORY, Growth, least_rise, trend
+from tests.support.ordeal import Calm
 from tests.support.reliability import PAGE, Row, write
 
 NAMES = ("one", "another", "a third")
@@ -60,22 +61,14 @@ def test_too_few_readings_are_no_trend() -> None:
         trend([(1.0, 5.0)])
 
 
-def test_a_step_between_two_stretches_is_no_rise() -> None:
-    calm = [[(at, height) for at in (0.0, 1.0, 2.0)] for height in (100.0, 300.0)]
-    assert common_slope(calm) == pytest.approx(0.0)
-    assert common_slope([[(at, value + 0.5 * at) for at, value in stretch] for stretch in calm]) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="no stretch"):
-        common_slope([[(0.0, 100.0)], [(9.0, 300.0)]])
+def test_a_step_is_no_leak_and_a_leak_beside_a_step_is() -> None:
+    step = [(float(at), 100.0 if at < 17 else 130.0) for at in range(31)]
+    assert least_rise(step) == pytest.approx(0.0)
+    assert least_rise([(at, value + 0.5 * at) for at, value in step]) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="no trend"):
+        least_rise([(0.0, 100.0), (9.0, 300.0)])
 
 
-def test_growth_for_each_frame_is_of_those_who_live_at_the_end_without_their_first_stretch() -> None:
-    def calm(**readings: list[Reading]) -> Calm:
-        held = {(name[:-1], int(name[-1]), "memory (MB)"): those for name, those in readings.items()}
-        return Calm(Growth(held), frames=20, seconds=2.0)
-
-    calms = [
-        calm(frame1=[(0.0, 50.0), (2.0, 90.0)], matcher1=[(0.0, 10.0), (2.0, 20.0)]),
-        calm(frame2=[(10.0, 50.0), (12.0, 70.0)], matcher1=[(10.0, 30.0), (12.0, 30.0)]),
-        calm(frame2=[(20.0, 70.0), (22.0, 71.0)], matcher1=[(20.0, 30.0), (22.0, 30.0)]),
-    ]
-    assert kb_a_frame(calms) == {"frame": pytest.approx(0.5 * 1024 / 10), "matcher": 0.0}
+def test_growth_is_told_for_each_frame() -> None:
+    held = {("frame", 1, MEMORY): [(float(at), 50.0 + at) for at in range(10)]}
+    assert Calm(Growth(held), frames=100, seconds=10.0).kb_a_frame() == {"frame": pytest.approx(1024 / 10)}
