@@ -94,3 +94,8 @@ faults: env-dev
 
 soak: env-dev
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+# make many-sites        two sites and a centre: the line cut for two minutes, MirrorMaker and a broker killed
+.PHONY: many-sites
+many-sites: env-dev
+	$(BIN)/python -m tests.faults.many_sites

@@ -50,9 +50,12 @@ need "Java 17+" has_new_java default-jre-headless
 need Maven "command -v mvn" maven
 
 # Once for a machine, here rather than inside the first test's time limit.
-echo "test-deps: Apache Kafka (fetched the first time, tried out each time)"
+echo "test-deps: Apache Kafka and MirrorMaker 2 (fetched the first time, tried out each time)"
 if ! "$python" -m tests.support.kafka_broker >"$log" 2>&1; then
     missing+=("Apache Kafka: $(tail -n 1 "$log")")
+fi
+if ! "$python" -m tests.support.mirror_maker >"$log" 2>&1; then
+    missing+=("MirrorMaker 2: $(tail -n 1 "$log")")
 fi
 
 for one in ${missing[@]+"${missing[@]}"}; do echo "test-deps: could not get $one"; done

@@ -1,4 +1,4 @@
-"""Obtains Apache Kafka once, through the machine's own Maven, and says why where it cannot be had."""
+"""Obtains Apache Kafka, and MirrorMaker 2, once, through the machine's own Maven; says why where they cannot be had."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-POM = Path(__file__).resolve().parents[2] / "infra" / "kafka" / "pom.xml"
+_INFRA = Path(__file__).resolve().parents[2] / "infra"
+POM = _INFRA / "kafka" / "pom.xml"
+MIRROR_POM = _INFRA / "many-sites" / "pom.xml"
 MINIMUM_JAVA = 17
 _FETCH_TIMEOUT_S = 240
 
@@ -22,17 +24,17 @@ class KafkaUnavailable(RuntimeError):
 
 
 @functools.cache
-def kafka_version() -> str:
-    """The pinned version, read from infra/kafka/pom.xml."""
-    node = ElementTree.parse(POM).find(".//{http://maven.apache.org/POM/4.0.0}kafka.version")
+def kafka_version(pom: Path = POM) -> str:
+    """The pinned version, read from infra/kafka/pom.xml or another."""
+    node = ElementTree.parse(pom).find(".//{http://maven.apache.org/POM/4.0.0}kafka.version")
     if node is None or not node.text:
-        raise RuntimeError(f"{POM}: expected a property kafka.version")
+        raise RuntimeError(f"{pom}: expected a property kafka.version")
     return node.text.strip()
 
 
-def cache_folder() -> Path:
-    """Where the jars lie or will lie: $XDG_CACHE_HOME/overt/kafka-VERSION, by default under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "overt" / f"kafka-{kafka_version()}"
+def cache_folder(name: str = "kafka", pom: Path = POM) -> Path:
+    """Where the jars lie or will lie: $XDG_CACHE_HOME/overt/NAME-VERSION, by default under ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "overt" / f"{name}-{kafka_version(pom)}"
 
 
 @functools.cache
@@ -56,19 +58,28 @@ def jars() -> Path:
 
     May block for minutes on the first call on a machine. Two test runs at once fetch once.
     """
-    target = cache_folder()
+    return _obtained(POM, cache_folder())
+
+
+@functools.cache
+def mirror_jars() -> Path:
+    """The same for MirrorMaker 2, which has other versions of what both use: never on one class path."""
+    return _obtained(MIRROR_POM, cache_folder("mirror-maker", MIRROR_POM))
+
+
+def _obtained(pom: Path, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with (target.parent / f"{target.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.is_dir():
-                _fetch(target)
+                _fetch(pom, target)
     except OSError as error:
         raise KafkaUnavailable(f"the cache folder {target} cannot be written: {error}") from error
     return target
 
 
-def _fetch(target: Path) -> None:
+def _fetch(pom: Path, target: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailable(
@@ -83,7 +94,7 @@ def _fetch(target: Path) -> None:
             "-q",
             "-C",
             "-f",
-            str(POM),
+            str(pom),
             "dependency:copy-dependencies",
             f"-DoutputDirectory={partial}",
         ]
@@ -91,12 +102,10 @@ def _fetch(target: Path) -> None:
         if done.returncode != 0:
             errors = [line.partition("[ERROR] ")[2] for line in done.stdout.splitlines() if "[ERROR] " in line]
             said = errors[0] if errors else f"it ended with {done.returncode}"
-            raise KafkaUnavailable(
-                f"mvn could not obtain Kafka {kafka_version()} (is its repository reachable?): {said}"
-            )
+            raise KafkaUnavailable(f"mvn could not obtain {target.name} (is its repository reachable?): {said}")
         partial.rename(target)
     except subprocess.TimeoutExpired:
-        raise KafkaUnavailable(f"mvn did not obtain Kafka {kafka_version()} within {_FETCH_TIMEOUT_S} s") from None
+        raise KafkaUnavailable(f"mvn did not obtain {target.name} within {_FETCH_TIMEOUT_S} s") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

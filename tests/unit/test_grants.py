@@ -10,6 +10,7 @@ import pytest
 
 from overt.runtime.grants import (
     ADMINISTRATOR,
+    CENTRE,
     DOWNSTREAM,
     ROLES,
     Grant,
@@ -49,9 +50,10 @@ def test_a_topic_is_written_by_its_producers_and_read_by_its_consumers_and_nobod
     assert found == {"Write": set(TOPICS[name].producers), "Read": set(TOPICS[name].consumers)}
 
 
-def test_only_alerters_consoles_statistics_and_downstream_systems_read_alerts() -> None:
+def test_only_alerters_consoles_statistics_centres_and_downstream_systems_read_alerts() -> None:
     assert {role for role in ROLES if "alerts" in _may(role, "Read")} == {
         "alerter",
+        CENTRE,
         "console",
         "statistics",
         DOWNSTREAM,
@@ -61,6 +63,13 @@ def test_only_alerters_consoles_statistics_and_downstream_systems_read_alerts() 
 def test_a_downstream_system_reads_alerts_and_writes_nothing() -> None:
     assert _may(DOWNSTREAM, "Read") == {"alerts"}
     assert not _may(DOWNSTREAM, "Write")
+
+
+def test_a_centre_takes_alerts_and_statistics_with_their_settings_and_nothing_else() -> None:
+    """It is in no group, writes nothing, and learns how long these two are kept."""
+    mine = {(g.resource, g.name, g.operation) for g in RIGHTS if g.principal == CENTRE}
+    topics, may = ("overt.alerts", "overt.site-stats"), ("Read", "DescribeConfigs")
+    assert mine == {(Resource.TOPIC, name, operation) for name in topics for operation in may}
 
 
 def test_what_is_sealed_for_seconds_is_read_by_the_next_stage_only() -> None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import getpass
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from overt.cli.errors import UserError
-from overt.cli.options import deployment_option
+from overt.cli.options import deployment_option, deployment_option_if_any
 from overt.governance.deployment import Deployment
 from overt.messages import Adjudication, Alert, Kind, Verdict
 from overt.output.alerts_jsonl import alert_to_dict, fields_to_line
-from overt.ports import KeyGone, NotAuthentic, Record, Undecodable
+from overt.ports import KeyGone, Log, NotAuthentic, Record, Undecodable
+from overt.runtime.centre import open_centre
 from overt.runtime.cluster import cluster_world
 from overt.runtime.logs import configure_logging
-from overt.runtime.settings import load_settings
+from overt.runtime.settings import Settings, load_settings
 from overt.runtime.world import World, now_us
 
 
@@ -37,7 +39,13 @@ def alerts() -> None:
 
 
 @alerts.command(short_help="Print alerts as they come, one JSON object a line.")
-@deployment_option
+@deployment_option_if_any
+@click.option(
+    "--site",
+    "sites",
+    multiple=True,
+    help="At a centre of many sites, where no deployment file is needed: the alerts of this site, again for each.",
+)
 @click.option("--all", "from_start", is_flag=True, help="Begin with the oldest alert that is kept, not with the next.")
 @click.option("--count", type=click.IntRange(min=1), help="End after this many alerts.")
 @click.option("--until-end", is_flag=True, help="End when everything that was there has been printed.")
@@ -50,7 +58,8 @@ def alerts() -> None:
     help="Folder for the alerts' pictures; needs the keyring and its key.",
 )
 def tail(
-    deployment: Deployment,
+    deployment: Deployment | None,
+    sites: tuple[str, ...],
     from_start: bool,
     count: int | None,
     until_end: bool,
@@ -65,24 +74,27 @@ def tail(
       overt alerts tail -d deployment.yaml --until-end | jq .subject_id
       overt alerts tail -d deployment.yaml --all --images faces/
       overt alerts tail -d deployment.yaml --kind missing
+      overt alerts tail --site site1 --site site2
     """
     settings = load_settings()
     configure_logging("WARNING", settings.log_format)
+    if images is not None and sites:
+        raise UserError("--images: a centre has no key to any picture; look at it at its site")
     if images is not None and settings.keyring_file is None and settings.missing_keyring_file is None:
         raise UserError("--images needs OVERT_KEYRING_FILE and OVERT_DEPLOYMENT_KEY_FILE: without keys nobody can look")
-    world = cluster_world(deployment, settings, realtime=True, client="tail")
-    seen: set[str] = set()
-    for record in _follow(world, from_start=from_start or until_end, until_end=until_end):
+    incoming = _of_sites(settings, sites) if sites else _of_deployment(deployment, settings, images)
+    seen: set[tuple[str, str]] = set()
+    for record in _follow(incoming.log, incoming.topics, from_start=from_start or until_end, until_end=until_end):
         try:
-            if kind is not None and world.peek is not None and world.peek(record)["kind"] != kind:
+            if kind is not None and incoming.peek(record)["kind"] != kind:
                 continue
-            fields = _fields(world, record, images)
+            fields = incoming.fields(record)
         except Undecodable as error:
             click.echo(f"overt: a record at offset {record.offset} is no alert: {error}", err=True)
             continue
-        if fields["alert_id"] in seen:
+        if (record.topic, fields["alert_id"]) in seen:
             continue
-        seen.add(fields["alert_id"])
+        seen.add((record.topic, fields["alert_id"]))
         _print(fields_to_line(fields))
         if count is not None and len(seen) >= count:
             return
@@ -132,19 +144,53 @@ def is_on(alerts: Iterable[Record], peek: Callable[[Record], dict[str, Any]], al
     return False
 
 
-def _follow(world: World, *, from_start: bool, until_end: bool) -> Iterator[Record]:
-    topic = world.topic("alerts")
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """Where alerts come from. `fields`: what of one is shown."""
+
+    log: Log
+    topics: Sequence[str]
+    peek: Callable[[Record], dict[str, Any]]
+    fields: Callable[[Record], dict[str, Any]]
+
+
+def _of_deployment(deployment: Deployment | None, settings: Settings, images: Path | None) -> _Incoming:
+    if deployment is None:
+        raise UserError("name a deployment file (-d, or OVERT_DEPLOYMENT); at a centre of many sites, --site")
+    world = cluster_world(deployment, settings, realtime=True, client="tail")
+    assert world.peek is not None
+    return _Incoming(world.log, [world.topic("alerts")], world.peek, lambda record: _fields(world, record, images))
+
+
+def _of_sites(settings: Settings, sites: Sequence[str]) -> _Incoming:
+    centre = open_centre(settings, sites)
+
+    def fields(record: Record) -> dict[str, Any]:
+        found = centre.peek(record)
+        collision = centre.collision(record, found)
+        if collision is not None:
+            click.echo(f"overt: {collision}", err=True)
+        return found
+
+    return _Incoming(centre.log, list(centre.topics), centre.peek, fields)
+
+
+def _follow(log: Log, topics: Sequence[str], *, from_start: bool, until_end: bool) -> Iterator[Record]:
     if until_end:
-        yield from world.log.read(topic)
+        for topic in topics:
+            yield from log.read(topic)
         return
-    follower = world.log.follow(topic)
-    try:
-        while not from_start and not follower.caught_up():
-            follower.poll(1, 0.2)  # one at a time, or a new one could come along with the last old one
+    with ExitStack() as stack:
+        followers = []
+        for topic in topics:
+            followers.append(log.follow(topic))
+            stack.callback(followers[-1].close)
+        for follower in followers:
+            while not from_start and not follower.caught_up():
+                follower.poll(1, 0.2)  # one at a time, or a new one could come along with the last old one
         while True:
-            yield from follower.poll(100, 0.2)
-    finally:
-        follower.close()
+            for follower in followers:
+                yield from follower.poll(100, 0.2 / len(followers))
 
 
 def _fields(world: World, record: Record, images: Path | None) -> dict[str, Any]:

@@ -88,10 +88,7 @@ class SealingCodec:
 
     def peek(self, record: Record) -> dict[str, Any]:
         """The record's fields as plain values, without those that are sealed: for a reader that holds no key."""
-        cls = self._class_on(record.topic)
-        plain = self._avro.loads(cls.__name__, record.value)
-        hidden = {field["name"] for field in sealed_fields(self._avro.schemas[cls.__name__])}
-        return {name: value for name, value in plain.items() if name not in hidden}
+        return without_sealed(self._avro, self._class_on(record.topic).__name__, record.value)
 
     def _class_on(self, topic: str) -> type[Message]:
         return _CLASS_OF[topic.removeprefix(self._prefix)]
@@ -100,6 +97,12 @@ class SealingCodec:
         if isinstance(value, bytes):
             return value
         return value.encoded(self._frame_form if form == "frame" else "png" if form == "png" else "jpeg")
+
+
+def without_sealed(avro: AvroFormat, record: str, data: object) -> dict[str, Any]:
+    """The fields of a record, named as its schema is, that do not travel sealed. Raises Undecodable."""
+    hidden = {field["name"] for field in sealed_fields(avro.schemas[record])}
+    return {name: value for name, value in avro.loads(record, data).items() if name not in hidden}
 
 
 def sealed_fields(schema: Schema) -> list[Schema]:

@@ -18,12 +18,14 @@ from overt.runtime.world import SEALED_ON_THE_WAY, group_name
 
 DOWNSTREAM = "downstream"
 """The role of systems that take alerts; any number of principals may have it."""
+CENTRE = "centre"
+"""Where the alerts and statistics of several sites come together (docs/many-sites.md)."""
 ADMINISTRATOR = "topics"
 """The principal of `overt topics plan` and `apply`."""
 _IN_A_GROUP = frozenset({"detector", "embedder", "matcher", "alerter", "statistics"})
 _WITHOUT = frozenset({"frame", "watchlist", "console", "erasure"})
 """These read a topic as a whole, or from now on, and are members of no group."""
-ROLES = _IN_A_GROUP | _WITHOUT | {DOWNSTREAM}
+ROLES = _IN_A_GROUP | _WITHOUT | {DOWNSTREAM, CENTRE}
 
 
 class Resource(StrEnum):
@@ -66,7 +68,9 @@ def grants(
             found |= {Grant(who, Resource.TOPIC, prefix + name, "Read") for who in _principals(role, downstream)}
             if role in _IN_A_GROUP:
                 found.add(Grant(role, Resource.GROUP, group_name(prefix, deployment_id, role), "Read"))
-            if role != DOWNSTREAM:
+            if role == CENTRE:  # it keeps a topic no longer than the site does
+                found.add(Grant(role, Resource.TOPIC, prefix + name, "DescribeConfigs"))
+            elif role != DOWNSTREAM:
                 found.add(Grant(role, Resource.GROUP, READERS_GROUP, "Describe"))
     found |= {Grant(who, Resource.GROUP, who, "Read", prefixed=True) for who in downstream}
     return sorted(found | set(_backlogs(prefix, deployment_id)) | set(_administration(prefix)))
