@@ -50,12 +50,13 @@ def test_a_topic_is_written_by_its_producers_and_read_by_its_consumers_and_nobod
     assert found == {"Write": set(TOPICS[name].producers), "Read": set(TOPICS[name].consumers)}
 
 
-def test_only_alerters_consoles_statistics_centres_and_downstream_systems_read_alerts() -> None:
+def test_only_alerters_consoles_statistics_webhooks_centres_and_downstream_systems_read_alerts() -> None:
     assert {role for role in ROLES if "alerts" in _may(role, "Read")} == {
         "alerter",
         CENTRE,
         "console",
         "statistics",
+        "webhook",
         DOWNSTREAM,
     }
 
@@ -70,6 +71,11 @@ def test_a_centre_takes_alerts_and_statistics_with_their_settings_and_nothing_el
     mine = {(g.resource, g.name, g.operation) for g in RIGHTS if g.principal == CENTRE}
     topics, may = ("overt.alerts", "overt.site-stats"), ("Read", "DescribeConfigs")
     assert mine == {(Resource.TOPIC, name, operation) for name in topics for operation in may}
+
+
+def test_a_webhook_reads_alerts_in_its_group_and_leaves_dead_letters_and_nothing_else() -> None:
+    assert _may("webhook", "Read") == {"alerts"}
+    assert _may("webhook", "Write") == {"deadletters"}
 
 
 def test_what_is_sealed_for_seconds_is_read_by_the_next_stage_only() -> None:
@@ -87,7 +93,7 @@ def test_who_administers_topics_reads_and_writes_none() -> None:
 
 def test_a_right_of_one_deployment_is_about_its_own_groups() -> None:
     groups = {g.name for g in RIGHTS if g.resource is Resource.GROUP and g.operation == "Read" and not g.prefixed}
-    assert groups == {f"overt.d1.{service}" for service in (*STAGES, "statistics")}
+    assert groups == {f"overt.d1.{service}" for service in (*STAGES, "statistics", "webhook")}
 
 
 def test_only_a_downstream_systems_groups_and_the_administrators_topics_are_a_family() -> None:

@@ -22,7 +22,7 @@ CENTRE = "centre"
 """Where the alerts and statistics of several sites come together (docs/many-sites.md)."""
 ADMINISTRATOR = "topics"
 """The principal of `overt topics plan` and `apply`."""
-_IN_A_GROUP = frozenset({"detector", "embedder", "matcher", "alerter", "statistics"})
+_IN_A_GROUP = frozenset({"detector", "embedder", "matcher", "alerter", "statistics", "webhook"})
 _WITHOUT = frozenset({"frame", "watchlist", "console", "erasure"})
 """These read a topic as a whole, or from now on, and are members of no group."""
 ROLES = _IN_A_GROUP | _WITHOUT | {DOWNSTREAM, CENTRE}
