@@ -77,6 +77,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option("--model-ms", type=click.FloatRange(1), help="The sleep. [default: what the real model took]")
 @click.option("--alert-seconds", type=click.FloatRange(5), help="Length of the alerts' run. [default: 45; --full: 300]")
 @click.option("--video", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What the real model sees.")
+@click.option("--ahead", is_flag=True, help="Trials go ahead of all else on this machine (as root).")
 @click.option("--detector", default="centerface", show_default=True)
 @click.option("--embedder", default="dlib-resnet-v1", show_default=True)
 def main(
@@ -87,6 +88,7 @@ def main(
     model_ms: float | None,
     alert_seconds: float | None,
     video: Path | None,
+    ahead: bool,
     detector: str,
     embedder: str,
 ) -> None:
@@ -94,7 +96,7 @@ def main(
     models = (detector, embedder)
     if not os.environ.get("OVERT_MODELS_DIR") and (DATA / "models").is_dir():
         os.environ["OVERT_MODELS_DIR"] = str(DATA / "models")
-    with _bench(video or _demo_video(), models, seconds or (20.0 if full else 8.0)) as bench:
+    with _bench(video or _demo_video(), models, seconds or (20.0 if full else 8.0), ahead) as bench:
         try:
             if only == "real" or (only is None or (only == "sleeping" and model_ms is None)):
                 took_ms = bench.real((1, 2) if only != "sleeping" else (1,))
@@ -119,6 +121,7 @@ class Bench:
         video: Path,
         models: Pair,
         seconds: float,
+        ahead: bool,
     ) -> None:
         self._folder = folder
         self._broker = broker
@@ -126,6 +129,7 @@ class Bench:
         self._video = video
         self._models = models
         self._seconds = seconds
+        self._ahead = ahead
 
     def real(self, replicas: Iterable[int]) -> float:
         """Prints the real model's table; returns what it took for a frame at one replica, in milliseconds: where other
@@ -156,7 +160,7 @@ class Bench:
                 video=self._video,
                 models=self._models,
             )
-            servers = Servers([self._broker.child.pid], [self._redis.child.pid])
+            servers = Servers([self._broker.child.pid], [self._redis.child.pid], self._ahead)
             results.append(run_trial(site, cameras, replicas, model_s, frames, self._seconds, servers))
             _say("")
             print(_row(results[-1], results[0]), flush=True)
@@ -216,14 +220,14 @@ def _alert_lines(found: Latency) -> list[str]:
 
 
 @contextmanager
-def _bench(video: Path, models: Pair, seconds: float) -> Iterator[Bench]:
+def _bench(video: Path, models: Pair, seconds: float, ahead: bool) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         _say("starting Kafka and Redis")
         broker = stack.enter_context(KafkaBroker(Path(folder) / "kafka", heap_mb=_HEAP_MB))
         redis = stack.enter_context(RedisServer(Path(folder) / "redis"))
         with redis.client() as client:
             client.config_set("slowlog-max-len", 0)  # as Overt wants it, and says where it is not
-        yield Bench(Path(folder), broker, redis, video, models, seconds)
+        yield Bench(Path(folder), broker, redis, video, models, seconds, ahead)
 
 
 def _frames_of(video: Path, most: int = 60) -> Frames:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from costs.task import CATEGORY, Task, open_models, wire
-from overt.detector.quality import quality
+from overt.detector.calibration import shipped_calibration
+from overt.detector.quality import Gate, calibrated
 from overt.governance.listing import layout_of
 from overt.identity import entry_id
 from overt.messages import Kind, WatchlistEntry
@@ -19,7 +20,6 @@ from overt.runtime.enrolment import enrol_folder
 _EARLY = 0.5  # the frame is looked for in this much of the video
 _EVERY = 3  # frames
 _MOST_FRAMES = 60
-_QUALITY = 0.25
 _LEAST_FACE_PX = 32.0  # shorter side: what the pipeline compares by default
 
 
@@ -38,6 +38,8 @@ def enrol_from_video(task: Task) -> Task:
     deployment = task.deployment()
     wiring, _ = wire(task, open_models(task), deployment, realtime=False)
     locator, aligner, model = wiring.locator(), wiring.aligner(), wiring.embedding_model()
+    calibration = shipped_calibration(wiring.models.detector.decoder)
+    least = Gate().min_quality  # a hand that the detector takes for a face stays below
     best: list[tuple[float, Bgr]] = []
     best_s = 0.0
     for at_s, bgr in _early_frames(task.video):
@@ -46,7 +48,7 @@ def enrol_from_video(task: Task) -> Task:
         for xyxy, score, landmarks in zip(found.xyxy, found.scores, found.landmarks, strict=True):
             chip = aligner.chip(bgr, landmarks)
             large = min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]) >= _LEAST_FACE_PX
-            if chip is not None and large and quality(chip, landmarks, float(score)).value >= _QUALITY:
+            if chip is not None and large and calibrated(chip, landmarks, float(score), calibration) >= least:
                 chips.append((float(xyxy[0]), chip))
         if len(chips) > len(best):
             best, best_s = chips, at_s

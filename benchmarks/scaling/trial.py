@@ -5,10 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from scaling.ahead import ahead
 from scaling.cost import cpu_s, machine_s
 from scaling.feed import feed
 from scaling.replica import Shared, replicate
@@ -35,10 +36,12 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Processes of the broker and of Redis whose CPU time is counted; none where they are elsewhere."""
+    """Processes of the broker and of Redis, whose CPU time is counted; none where they are elsewhere."""
 
     kafka: Sequence[int] = ()
     redis: Sequence[int] = ()
+    ahead: bool = False
+    """Whether a trial, and these with it, goes ahead of all else while it is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,11 @@ def run_trial(
     with _running(stop, [*workers, feeder]):
         _until_joined(workers, shared, cameras)
         feeder.start()
-        _until_moving(workers, feeder, shared)
-        return _measure(workers, feeder, shared, model_s, seconds, servers)
+        own = [process.pid for process in (*workers, feeder) if process.pid is not None]
+        pids = [*own, *servers.kafka, *servers.redis]
+        with ahead(pids) if servers.ahead else nullcontext():
+            _until_moving(workers, feeder, shared)
+            return _measure(workers, feeder, shared, model_s, seconds, servers)
 
 
 @contextmanager
