@@ -76,6 +76,9 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option("--seconds", type=click.FloatRange(1), help="How long each trial is measured. [default: 8; --full: 20]")
 @click.option("--model-ms", type=click.FloatRange(1), help="The sleep. [default: what the real model took]")
 @click.option("--alert-seconds", type=click.FloatRange(5), help="Length of the alerts' run. [default: 45; --full: 300]")
+@click.option(
+    "--alert-cameras", type=click.IntRange(1, 16), default=2, show_default=True, help="Cameras they come from."
+)
 @click.option("--video", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What the real model sees.")
 @click.option("--ahead", is_flag=True, help="Trials go ahead of all else on this machine (as root).")
 @click.option("--detector", default="centerface", show_default=True)
@@ -87,6 +90,7 @@ def main(
     seconds: float | None,
     model_ms: float | None,
     alert_seconds: float | None,
+    alert_cameras: int,
     video: Path | None,
     ahead: bool,
     detector: str,
@@ -105,7 +109,7 @@ def main(
                 assert model_ms is not None
                 bench.sleeping(grid or (_FULL if full else _SMALL), model_ms / 1000)
             if only in (None, "alerts"):
-                bench.alerts(alert_seconds or (300.0 if full else 45.0))
+                bench.alerts(alert_seconds or (300.0 if full else 45.0), Load(cameras=alert_cameras))
         except TrialFailed as error:
             raise click.ClickException(str(error)) from None
 
@@ -166,14 +170,14 @@ class Bench:
             print(_row(results[-1], results[0]), flush=True)
         return results
 
-    def alerts(self, seconds: float) -> None:
+    def alerts(self, seconds: float, load: Load) -> None:
         """Prints how late alerts come."""
         if not (DATA / "lfw").is_dir():
             print(f"\nalerts: not measured: {DATA / 'lfw'} is no folder; OVERT_TEST_DATA names the test data")
             return
         _say(f"alerts for {seconds:.0f} s")
-        load = Load()
-        found = measure(self._folder / "alerts", self._broker, self._redis, DATA, self._models, load, seconds)
+        where = self._folder / "alerts"
+        found = measure(where, self._broker, self._redis, DATA, self._models, load, seconds, first=self._ahead)
         _say("")
         print(
             f"\nalerts: {' and '.join(self._models)}, {load.cameras} cameras of {load.fps:g} images a second at "

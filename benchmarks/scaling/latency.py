@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from scaling.ahead import ahead
 from scaling.cost import cpu_s, machine_s
 from tests.support.cluster import Cluster, deployment
 from tests.support.kafka_broker import KafkaBroker
@@ -51,8 +54,11 @@ def measure(
     models: tuple[str, str],
     load: Load,
     seconds: float,
+    *,
+    first: bool = False,
 ) -> Latency:
-    """Runs the five services for so long. data: the folder of test data, for its photographs."""
+    """Runs the five services for so long. data: the folder of test data, for its photographs; first: they, the broker
+    and Redis go ahead of all else on the machine."""
     scenes = Scenes(data, folder.parent / "scenes")
     walk = {
         f"c{number}": scenes.walk(
@@ -71,15 +77,14 @@ def measure(
     with Cluster(folder / "cluster", broker, redis, content, realtime=True, models_dir=data / "models") as cluster:
         cluster.prepare()
         cluster.start()
-        time.sleep(_WARM_S)
-        return _measured(cluster, broker, redis, seconds)
+        pids = {service: [replica.child.pid for replica in cluster.replicas(service)] for service in _SERVICES}
+        pids |= {"kafka": [broker.child.pid], "redis": [redis.child.pid]}
+        with ahead(chain(*pids.values())) if first else nullcontext():
+            time.sleep(_WARM_S)
+            return _measured(cluster, pids, seconds)
 
 
-def _measured(cluster: Cluster, broker: KafkaBroker, redis: RedisServer, seconds: float) -> Latency:
-    pids = {
-        s: [r.child.pid for r in cluster.replicas(s)] for s in ("frame", "detector", "embedder", "matcher", "alerter")
-    }
-    pids |= {"kafka": [broker.child.pid], "redis": [redis.child.pid]}
+def _measured(cluster: Cluster, pids: Mapping[str, Sequence[int]], seconds: float) -> Latency:
 
     def reading() -> list[float]:
         counted = [
