@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DOWN_S = 1.5
 STOPPED_S = 20.0
 STEADY_S = 54.0
-KB_A_FRAME = 4.0
-"""By how much a service may grow for each frame, in each third of the time."""
+KB_A_FRAME = 2.0
+"""By how much a service may grow for each frame, in each third of that time."""
 
 
 @pytest.fixture

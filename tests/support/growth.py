@@ -63,10 +63,10 @@ def trend(readings: Iterable[Reading], skip_s: float = 0.0) -> Trend:
 
 
 def least_rise(readings: Sequence[Reading], parts: int = 3) -> float:
-    """What it rises in a second, by a line through each part of the time, in that part in which it rises least: a step
-    is in one part, a leak in all. ValueError where a part has fewer than two readings."""
-    began_s, each_s = readings[0][0], (readings[-1][0] - readings[0][0]) / parts
-    edges = [began_s + number * each_s for number in range(parts + 1)]
+    """What it rises in a second (or whatever it was read against), by a line through each part, in that part in which
+    it rises least: a step is in one part, a leak in all. ValueError where a part has fewer than two readings."""
+    began, each = readings[0][0], (readings[-1][0] - readings[0][0]) / parts
+    edges = [began + number * each for number in range(parts + 1)]
     found = [trend(r for r in readings if start <= r[0] <= end) for start, end in pairwise(edges)]
     return min(part.grown / part.seconds for part in found)
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from overt.ports import Unavailable
 from overt.runtime.world import now_us
 from tests.support import embedded
 from tests.support.cluster import CHAIN, Cluster
-from tests.support.growth import MEMORY, Growth, least_rise
+from tests.support.growth import MEMORY, Growth, Reading, least_rise
 from tests.support.scenes import PEOPLE, Scenes, TestScene
 from tests.support.witness import Witness
 
@@ -50,16 +52,19 @@ class Outage:
 
 @dataclass(frozen=True)
 class Calm:
-    """A time in which nobody was struck: what the services held, and how many frames came."""
+    """A time in which nobody was struck: what the services held, and how many frames had come onto the bus by then."""
 
-    growth: Growth
-    frames: int
-    seconds: float
+    growth: Growth = field(default_factory=Growth)
+    frames: list[Reading] = field(default_factory=list)
 
     def kb_a_frame(self) -> dict[str, float]:
-        """What the memory of each service grew by for each frame, in that third of the time in which it grew least."""
+        """By how much the memory of each service grew for each frame, in that third of them in which it grew least."""
+        at_s, frames = zip(*self.frames, strict=True)
         memory = {name: those for (name, _, of), those in self.growth.readings.items() if of == MEMORY}
-        return {name: least_rise(those) * 1024 * self.seconds / self.frames for name, those in memory.items()}
+        return {
+            name: least_rise([(float(np.interp(at, at_s, frames)), 1024 * mb) for at, mb in those])
+            for name, those in memory.items()
+        }
 
 
 @dataclass
@@ -95,13 +100,14 @@ class Ordeal:
 
     def calm(self, seconds: float = _CALM_S) -> Calm:
         """Lets people pass, and looks at what the services hold."""
-        began, frames, growth = time.monotonic(), self.witness.frames, Growth()
-        while time.monotonic() - began < seconds:
+        calm, until = Calm(), time.monotonic() + seconds
+        while time.monotonic() < until:
             self._look_for_shedding()
-            growth.look({replica.name: replica.child.pid for replica in self.cluster.replicas()})
+            calm.frames.append((time.monotonic(), self.witness.frames))
+            calm.growth.look({replica.name: replica.child.pid for replica in self.cluster.replicas()})
             time.sleep(0.5)
         self._look_for_shedding()
-        return Calm(growth, self.witness.frames - frames, time.monotonic() - began)
+        return calm
 
     def _look_for_shedding(self) -> None:
         for replica in self.cluster.replicas("detector"):

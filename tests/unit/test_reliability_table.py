@@ -69,6 +69,7 @@ def test_a_step_is_no_leak_and_a_leak_beside_a_step_is() -> None:
         least_rise([(0.0, 100.0), (9.0, 300.0)])
 
 
-def test_growth_is_told_for_each_frame() -> None:
-    held = {("frame", 1, MEMORY): [(float(at), 50.0 + at) for at in range(10)]}
-    assert Calm(Growth(held), frames=100, seconds=10.0).kb_a_frame() == {"frame": pytest.approx(1024 / 10)}
+def test_growth_is_told_for_each_frame_however_unevenly_they_come() -> None:
+    frames = [(float(at), float(at * at)) for at in range(31)]
+    held = {("frame", 1, MEMORY): [(at, 50.0 + 2.0 * count) for at, count in frames]}
+    assert Calm(Growth(held), frames).kb_a_frame() == {"frame": pytest.approx(2.0 * 1024)}
