@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from faust.types import TP
 
+from overt.demo.deployments import own_deployment
 from overt.messages import GuardState, SiteGuard
 from overt.ports import Record, Unavailable
+from overt.runtime import statistics
 from overt.runtime.guard import GuardWatch, audit_of
 from overt.runtime.memory import MemoryBus
-from overt.runtime.statistics import make_discreet
+from overt.runtime.metrics import Metrics
+from overt.runtime.settings import Settings
+from overt.runtime.statistics import StatisticsService, make_discreet
 from overt.statistics.faust_broker import credentials, urls
 from overt.statistics.faust_parts import App, Tables, Transport
 from tests.support import messages as make
@@ -115,6 +124,57 @@ def test_nothing_is_handed_on_while_the_consumer_looks_for_its_place(monkeypatch
     monkeypatch.setattr(Transport.Consumer, "assignment", lambda _: {place})
     asyncio.run(sought())
     assert flowed == [False, False]
+
+
+# The watchdog
+
+
+class Standing:
+    """How far a group is, told from outside: `counted` waits for somebody to count it."""
+
+    asked = 0
+    away_until = 0
+
+    def __init__(self, *_: object) -> None: ...
+
+    def standing(self, partition: int) -> tuple[int, int]:
+        Standing.asked += 1
+        if Standing.asked < Standing.away_until:
+            raise Unavailable("away")
+        return 3, 9
+
+
+def test_where_records_wait_and_none_is_counted_it_is_told_and_the_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while the broker is away, which is nobody's fault here."""
+    metrics, gone = Metrics(), list[str]()
+    service = StatisticsService(own_deployment("usb:0", tmp_path), Settings(statistics_stall_s=5), metrics)
+    stop = threading.Event()
+
+    def leave(why: str) -> None:
+        gone.append(why)
+        stop.set()
+
+    monkeypatch.setattr(statistics, "KafkaBacklog", Standing)
+    monkeypatch.setattr(statistics, "leave", leave)
+    monkeypatch.setattr(statistics, "_ASK_S", 0.02)
+    monkeypatch.setattr(Standing, "away_until", 30)
+    monkeypatch.setattr(service, "_stall_s", 0.2)
+    service._watch_progress(stop)
+    assert Standing.asked >= Standing.away_until
+    assert re.match("records wait and none was counted for 0 s", gone[0])
+    assert metrics.registry.get_sample_value("overt_statistics_stalled") == 1
+    assert metrics.registry.get_sample_value("overt_statistics_lag", {"topic": "overt.counted"}) == 6
+
+
+def test_who_leaves_asks_to_be_started_again() -> None:
+    """Whatever else hangs: the exit code says so, and the log why."""
+    words = "import threading; from overt.runtime.statistics import leave; e = threading.Event();"
+    words += "threading.Thread(target=e.wait).start(); leave('no reason')"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 4
+    assert "no reason; ending, to be started again" in done.stderr
 
 
 # The pause

@@ -30,7 +30,7 @@ from faust.types import TP
 
 from overt.messages import Fact
 from overt.ports import TopicPartition, Undecodable
-from overt.statistics.faust_parts import BUFFER, App, FactTable, Tables, Transport
+from overt.statistics.faust_parts import AT_ONCE, BUFFER, App, FactTable, Tables, Transport
 from overt.statistics.tally import Tally
 
 _TICK_S = 1.0
@@ -256,8 +256,11 @@ class CountingApp:
         )
         app.tables.add(self._table)
         for name in work.sources:
-            app.agent(app.topic(name, **raw), name=f"facts-of-{name}")(_agent(self._make_facts, name))
-        app.agent(app.topic(work.counted, partitions=1, **raw), name="counting")(_agent(self._count))
+            app.agent(app.topic(name, **raw), name=f"facts-of-{name}", concurrency=AT_ONCE)(
+                _agent(self._make_facts, name)
+            )
+        counted = app.topic(work.counted, partitions=1, **raw)
+        app.agent(counted, name="counting", concurrency=AT_ONCE)(_agent(self._count))
         return app
 
 

@@ -12,6 +12,8 @@ from faust.transport.drivers import aiokafka as driver
 
 BUFFER = 16
 """Records of a topic that Faust holds for its agent."""
+AT_ONCE = 8
+"""Records of a topic that an agent has in hand. Each waits for the broker; facts may be kept in any order."""
 _AGAIN = 2 * BUFFER
 """Records of a partition that are read again when it is assigned."""
 _COUNTED_AGAIN = 1_000
