@@ -79,6 +79,9 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option(
     "--alert-cameras", type=click.IntRange(1, 16), default=2, show_default=True, help="Cameras they come from."
 )
+@click.option(
+    "--alert-height", type=click.IntRange(180, 2160), default=360, show_default=True, help="Of their pictures."
+)
 @click.option("--video", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What the real model sees.")
 @click.option("--ahead", is_flag=True, help="Trials go ahead of all else on this machine (as root).")
 @click.option("--detector", default="centerface", show_default=True)
@@ -91,6 +94,7 @@ def main(
     model_ms: float | None,
     alert_seconds: float | None,
     alert_cameras: int,
+    alert_height: int,
     video: Path | None,
     ahead: bool,
     detector: str,
@@ -109,9 +113,13 @@ def main(
                 assert model_ms is not None
                 bench.sleeping(grid or (_FULL if full else _SMALL), model_ms / 1000)
             if only in (None, "alerts"):
-                bench.alerts(alert_seconds or (300.0 if full else 45.0), Load(cameras=alert_cameras))
+                bench.alerts(alert_seconds or (300.0 if full else 45.0), _load(alert_cameras, alert_height))
         except TrialFailed as error:
             raise click.ClickException(str(error)) from None
+
+
+def _load(cameras: int, height: int) -> Load:
+    return Load(cameras=cameras, size=(height * 16 // 9, height))
 
 
 class Bench:
@@ -211,15 +219,18 @@ def _row(one: Result, first: Result) -> str:
 
 def _alert_lines(found: Latency) -> list[str]:
     used = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in found.cpu_per_frame_s.items())
-    counted = f"{found.frames} frames, {found.shed} shed, {found.dropped} dropped"
+    counted = f"{found.frames} frames, {found.faces} faces, {found.shed} shed, {found.dropped} dropped"
     others = f"others {found.others_cores:.1f} cores"
     if not found.seconds:
         return [f"no alert; {counted}; {others}"]
+    after_s = sum(found.cpu_per_frame_s[service] for service in ("embedder", "matcher", "alerter"))
+    by_face_s = after_s * found.frames / max(1, found.faces)
     p50, p95, p99 = np.percentile(found.seconds, [50, 95, 99]) * 1000
     return [
         f"capture to alert: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms of {len(found.seconds)} alerts",
         f"{counted}; {others}",
         f"CPU ms a frame: {used}",
+        f"of embedder, matcher and alerter, ms a face: {by_face_s * 1000:.1f}",
     ]
 
 

@@ -40,6 +40,7 @@ class Latency:
 
     seconds: Sequence[float]
     frames: int
+    faces: int
     shed: int
     dropped: int
     cpu_per_frame_s: dict[str, float]
@@ -89,6 +90,7 @@ def _measured(cluster: Cluster, pids: Mapping[str, Sequence[int]], seconds: floa
     def reading() -> list[float]:
         counted = [
             cluster.total("overt_records_total", "detector"),
+            cluster.total("overt_records_total", "embedder"),
             cluster.total("overt_frames_shed_total", "detector"),
             cluster.total("overt_frames_dropped_total", "frame"),
         ]
@@ -97,11 +99,12 @@ def _measured(cluster: Cluster, pids: Mapping[str, Sequence[int]], seconds: floa
     from_us, before, began = time.time_ns() // 1000, reading(), time.monotonic()
     time.sleep(seconds)
     until_us, after, took = time.time_ns() // 1000, reading(), time.monotonic() - began
-    frames, shed, dropped, machine, *cpu = (b - a for a, b in zip(before, after, strict=True))
+    frames, faces, shed, dropped, machine, *cpu = (b - a for a, b in zip(before, after, strict=True))
     time.sleep(2.0)
     return Latency(
         _latencies(cluster, from_us, until_us),
         int(frames),
+        int(faces),
         int(shed),
         int(dropped),
         {name: used / max(1.0, frames) for name, used in zip(pids, cpu, strict=True)},
