@@ -1,4 +1,4 @@
-"""Best shot: the first at once, then better ones, few in all, and one kept for the nearest."""
+"""Best shot: the first at once, then better ones, few in all, one kept for the nearest; who stays, now and then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overt.detector.bestshot import ShotPolicy, looked, send, sent, worth_a_look
@@ -40,13 +40,56 @@ def test_the_first_face_that_may_be_sent_is_sent_at_once() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=200), st.sampled_from([1, 5, 12.5, 30, 60]), st.integers(0, 6))
-def test_never_more_crops_than_the_budget_nor_closer_than_the_spacing(
+def test_never_more_crops_than_the_budget_before_somebody_stays_nor_closer_than_the_spacing(
     qualities: list[float], fps: float, budget: int
 ) -> None:
+    """The first one over the budget comes when there was none for `stay_us`."""
     crops, _ = run(qualities, fps, ShotPolicy(budget=budget), leaving=lambda n: n % 3 == 0)
-    assert len(crops) <= budget
     gaps = [(b[0] - a[0]) / fps * 1e6 for a, b in itertools.pairwise(crops)]
     assert all(gap >= POLICY.spacing_us - 1 for gap in gaps)
+    assert bool(crops) == bool(qualities and budget)
+    assert all(gap >= POLICY.stay_us - 1 for gap in gaps[budget - 1 : budget])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.sampled_from([1, 4, 10]), st.integers(1, 6))
+def test_who_stays_is_compared_ten_times_more_in_the_first_minute_and_four_in_each_later_one(
+    qualities: list[float], fps: float, budget: int
+) -> None:
+    """Whatever their faces look like and wherever they move, for seven minutes."""
+    crops, _ = run(
+        list(itertools.islice(itertools.cycle(qualities), round(420 * fps))),
+        fps,
+        ShotPolicy(budget=budget),
+        leaving=lambda n: n % 7 == 0,
+    )
+    minutes = [sum(0 <= n / fps - 60 * minute < 60 for n, _ in crops) for minute in range(7)]
+    assert minutes[0] <= budget + 10
+    assert max(minutes[1:]) <= 4
+
+
+@given(st.floats(0.1, 1), st.sampled_from([1, 2.5, 10, 30]), st.integers(2, 6))
+def test_who_stands_there_is_never_forgotten_and_each_time_compared_often_enough_to_confirm(
+    quality: float, fps: float, budget: int
+) -> None:
+    """By default two matches within 5 s confirm. Three minutes at one quality."""
+    crops, _ = run([quality] * round(180 * fps), fps, ShotPolicy(budget=budget))
+    times_s = [n / fps for n, _ in crops]
+    assert all(b - a < 34 for a, b in itertools.pairwise([*times_s, 180]))
+    later = times_s[budget:]
+    assert len(later) >= 8
+    assert all(b - a < 5 for a, b in zip(later[::2], later[1::2], strict=False))
+
+
+@given(st.lists(st.floats(0.92, 1), min_size=100, max_size=100), st.sampled_from([5, 12.5, 30]))
+def test_where_no_face_can_be_visibly_better_time_alone_decides(qualities: list[float], fps: float) -> None:
+    """Not a rise of quality near 1, which says nothing: such rises once spent all of a budget in 0.8 s. And no look is
+    wasted on it."""
+    crops, looks = run(qualities, fps)
+    alike, _ = run([1.0] * len(qualities), fps)
+    assert [n for n, _ in crops] == [n for n, _ in alike]
+    assert looks == len(crops)
+    assert all((b[0] - a[0]) / fps * 1e6 >= POLICY.again_us - 1 for a, b in itertools.pairwise(crops))
 
 
 @given(st.lists(st.floats(0.5, 1), min_size=90, max_size=200))
@@ -70,8 +113,8 @@ def test_somebody_who_approaches_is_also_sent_near(seconds: float, fps: float, e
 
 
 def test_the_reserve_waits_for_something_much_better() -> None:
-    """Four seconds at the same quality use all but the reserve; a much better face then gets it."""
-    crops, _ = run([0.5] * 120 + [0.9] * 30, 30)
+    """Three seconds at the same quality use all but the reserve; a much better face then gets it."""
+    crops, _ = run([0.5] * 90 + [0.9] * 30, 30)
     assert len([q for _, q in crops if q == 0.5]) == POLICY.budget - 1
     assert crops[-1][1] == 0.9
 
@@ -82,8 +125,8 @@ def test_a_further_crop_is_never_much_worse() -> None:
 
 
 def test_looks_that_give_nothing_become_rare() -> None:
-    """Ten minutes in front of the camera with the budget used but for the reserve: below one look in three seconds."""
-    _, looks = run([0.6] * (600 * 10), 10)
+    """Ten minutes in front of the camera, and after the first second turned away: below one look in three seconds."""
+    _, looks = run([0.9] * 10 + [0.3] * (600 * 10), 10)
     assert looks < 600 / 3
 
 

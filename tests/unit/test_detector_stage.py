@@ -119,6 +119,16 @@ def test_each_passer_by_leaves_one_pass_that_says_what_became_of_them() -> None:
         assert passer.frame_seq == 29
 
 
+def test_who_stays_is_compared_beyond_the_budget_whoever_continues_the_work() -> None:
+    """Eight seconds at a door. The state between the batches is all that a replica which takes over has."""
+    standing = [frame(n, n / FPS, [Painted(300, 200, 60)]) for n in range(80)]
+    state, whole = run(stage(), standing)
+    assert state.tracks[0].shots.crops == len(faces_of(whole)) > 4
+    again, cut = run(stage(), standing, [*range(3, 80, 7)])
+    assert again == state
+    assert said(cut) == said(whole)
+
+
 def test_a_pass_comes_when_the_face_has_been_gone_for_longer_than_the_limit() -> None:
     """The third stands until 1.9 s; by 2.9 s it has been gone for exactly 1 s, so the frame at 3.0 s closes it."""
     made = stage()

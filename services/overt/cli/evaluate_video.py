@@ -54,7 +54,7 @@ _OPERATING = (
     click.option("--confirmations", type=click.IntRange(1, 20), default=2, show_default=True,
                  help="Matches of one track that make an alert."),
     click.option("--crops-per-track", type=click.IntRange(1, 50), default=4, show_default=True,
-                 help="Most crops of one track."),
+                 help="Most crops of one walk-past."),
     click.option("--min-face-px", type=click.IntRange(8, 1000), default=32, show_default=True,
                  help="Smallest face that is compared."),
 )  # fmt: skip

@@ -1,9 +1,17 @@
-"""Which faces of a track are sent on for an embedding: the first at once, then better ones, within a budget.
+"""Which faces of a track are sent on for an embedding: the first at once, better ones, others a while later.
 
 No crop can be taken back and none kept for later (the state holds no pixels), so each decision is made on the spot.
-Three kinds of crops share the budget: the *first* as soon as it passes the gate (latency), *further* ones that are
+A walk-past has a budget. Its crops are the *first* as soon as it passes the gate (latency), *further* ones that are
 better or come a while later (an alert may need several distinct faces), and one *reserve* for the best: much better
 than all before, or as good when the face is about to leave, which for an approaching passer-by is its nearest.
+
+Better means visibly better. In a recorded shot of one face, at qualities above 0.8, quality says nothing of similarity
+(correlation 0.05 and 0.34 with two embedders), time does: similarities 0.2 s apart are alike (0.49 and 0.36), 0.6 s
+apart hardly (0.16 and 0). So where no quality can be visibly better, time alone decides, also on the reserve.
+
+Who stays on is compared again, or somebody who stands would never be after the first seconds: by pairs, since by
+default two matches within 5 s confirm, after pauses that double. That is ten crops more in the first minute and four
+in each later one; each is one more chance of a false alert, so that it is not more.
 """
 
 from __future__ import annotations
@@ -18,46 +26,55 @@ class ShotPolicy:
     """The limits. Times are capture time; qualities 0 to 1."""
 
     budget: int = 4
-    """Most crops of one track. With 3 or more the last is the reserve."""
+    """Most crops of one walk-past. With 3 or more the last is the reserve. 0: none at all."""
     spacing_us: int = 200_000
     """Least time between looks and so between crops: neighbouring frames show the same."""
     again_us: int = 600_000
-    """After it a further crop need not be better, only not much worse; it doubles with each crop."""
+    """After it a further crop need not be better, only not much worse: its similarities are news."""
     closer: float = 0.3
     """A better crop closes at least so much of the distance to a quality of 1, the reserve more."""
     reserve_closer: float = 0.6
+    visible: float = 0.1
+    """And it is better by so much; less is not seen in similarities."""
     not_worse: float = 0.6
     """A further crop has at least so much of the best one's quality."""
     patience_us: int = 3_200_000
     """Longest wait between looks that give nothing: the wait doubles from `spacing_us` with each."""
+    stay_us: int = 2_000_000
+    """Who is still there so long after the last crop stays. It is longer than a walk-past leaves between its last."""
+    returns: int = 2
+    """Crops of one who stays that come `again_us` apart; before the next ones the pause doubles from `stay_us`."""
+    longest_us: int = 30_000_000
+    """Up to this pause."""
 
 
 def worth_a_look(shots: Shots, promise: float, *, clock_us: int, leaving: bool, policy: ShotPolicy) -> bool:
     """Whether to look a second time at a face, which costs a pass of the network on a small image."""
-    if shots.crops >= policy.budget:
-        return False
     if not shots.crops and not shots.looks:
-        return True
+        return policy.budget > 0
     waited = clock_us - shots.look_at_us
     if waited < policy.spacing_us:
         return False
+    last_chance = leaving and shots.crops < policy.budget
+    if not _can_be_better(shots, policy) and clock_us - shots.crop_at_us < _pause_us(shots, policy):
+        return last_chance and _is_reserve(shots, policy)
     if waited >= min(policy.spacing_us << min(shots.looks, 16), policy.patience_us):
         return True
-    return leaving or promise >= _closer(shots.promise, policy.closer)
+    return last_chance or promise >= _closer(shots.promise, policy.closer)
 
 
 def send(shots: Shots, quality: float, *, clock_us: int, leaving: bool, policy: ShotPolicy) -> bool:
     """Whether to send a face that passes the gate."""
     if not shots.crops:
         return policy.budget > 0
-    if shots.crops >= policy.budget:
-        return False
-    if shots.crops == policy.budget - 1 and policy.budget >= 3:
-        return quality >= _closer(shots.best, policy.reserve_closer) or (leaving and quality >= shots.best)
-    if quality >= _closer(shots.best, policy.closer):
-        return True
-    again_us = policy.again_us << min(shots.crops - 1, 16)
-    return clock_us - shots.crop_at_us >= again_us and quality >= policy.not_worse * shots.best
+    if shots.crops < policy.budget:
+        reserve = _is_reserve(shots, policy)
+        better = _closer(shots.best, policy.reserve_closer if reserve else policy.closer)
+        if quality >= max(better, shots.best + policy.visible):
+            return True
+        if reserve and leaving and quality >= shots.best - policy.visible:
+            return True
+    return clock_us - shots.crop_at_us >= _pause_us(shots, policy) and quality >= policy.not_worse * shots.best
 
 
 def looked(shots: Shots, promise: float, *, clock_us: int) -> Shots:
@@ -77,5 +94,22 @@ def sent(shots: Shots, promise: float, quality: float, *, clock_us: int) -> Shot
     )
 
 
+def _is_reserve(shots: Shots, policy: ShotPolicy) -> bool:
+    return shots.crops == policy.budget - 1 and policy.budget >= 3
+
+
+def _can_be_better(shots: Shots, policy: ShotPolicy) -> bool:
+    return shots.crops < policy.budget and shots.best + policy.visible <= 1
+
+
 def _closer(from_quality: float, share: float) -> float:
     return from_quality + share * (1 - from_quality)
+
+
+def _pause_us(shots: Shots, policy: ShotPolicy) -> int:
+    """How long after the last crop the next need not be better."""
+    if shots.crops < policy.budget:
+        kept = _is_reserve(shots, policy) and _can_be_better(shots, policy)
+        return policy.stay_us if kept else policy.again_us
+    times, of_them = divmod(shots.crops - policy.budget, min(policy.returns, policy.budget))
+    return policy.again_us if of_them else min(policy.stay_us << min(times, 16), policy.longest_us)

@@ -27,7 +27,7 @@ class Memory:
     track_us: int = 20_000_000
     """Capture time after a track's last face. Less than a transient key lives."""
     faces: int | None = None
-    """A track with so many faces gets no more and is forgotten at once; None: not known."""
+    """A track with so many faces is forgotten at once, and begins anew if it stays; None: not known."""
     tracks: int = 256
     """Most tracks of one camera; those whose last face is oldest are forgotten first."""
 

@@ -80,7 +80,11 @@ class Recognition(Part):
         default=None, ge=0, le=1, description="Score from which a detection counts; without it, the model's own."
     )
     crops_per_track: Whole = Field(
-        default=4, ge=1, le=50, description="Most crops of one passer-by that are compared: the first and better ones."
+        default=4,
+        ge=1,
+        le=50,
+        description="Most crops of one walk-past that are compared: the first, better and later ones. Of who stays, ten"
+        " more in the first minute and four in each later one.",
     )
     fuse_tracks: Flag = Field(
         default=False,
