@@ -263,6 +263,11 @@ def test_files_are_checked_where_they_are_needed(tmp_path: Path) -> None:
         ("source: videos/north.mp4", "source: rtsp:/user:s3cret@h/a"),
         ("id: north", "id: rtsp://user:s3cret@h/a"),
         ("partition: 0", "partition: rtsp://user:s3cret@h/a"),
+        # Found by `make fuzz`: the address has become part of a key.
+        ("deployment: ", "deployment:rtsp://user:s3cret@h/purpose: "),
+        ("source: videos/north.mp4", "source:rtsp://user:s3cret@h/a: b"),
+        ("source: videos/north.mp4", "source: !rtsp://user:s3cret@h/a b"),
+        ("source: watchlist", "source: rtsp://user:s3cret@h/a"),
     ],
 )
 def test_no_error_shows_a_password(tmp_path: Path, old: str, new: str) -> None:

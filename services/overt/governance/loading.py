@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from overt.governance.wording import meaning, message_of
 from overt.governance.yamltext import Tree
 
 MAX_BYTES = 1 << 20
+_PASSWORD = re.compile(r":(?!//\*\*\*@)\S+@")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,10 +42,18 @@ class DeploymentError(ValueError):
     """A deployment file that cannot be used. `problems` lists all that is wrong, in the order of the lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems)
+        self.problems = sorted(
+            replace(problem, field=_without_password(problem.field), message=_without_password(problem.message))
+            for problem in problems
+        )
         count = len(problems)
         head = f"{problems[0].file}: {count} problem{'s' if count > 1 else ''}, nothing was started"
         super().__init__("\n".join([head, *(f"  {problem}" for problem in self.problems)]))
+
+
+def _without_password(text: str) -> str:
+    """Where a space or a line break is missing, an address stands in a key, a tag or a path, and they are quoted."""
+    return _PASSWORD.sub(":***@", text)
 
 
 def load_deployment(path: str | Path, *, check_files: bool = False) -> Deployment:
