@@ -27,7 +27,7 @@ NAMESPACE, LINK, ORDINARY = "overt-outside", "overt-out", "overt-ordinary"
 HOST, OUTSIDE = "198.51.100.1", "198.51.100.2"  # TEST-NET-2 (RFC 5737): nobody's
 READS_CAMERAS = {"frame", "van"}
 PUBLISHED = {"prometheus", "grafana"}
-HAS_ROUTE = {"models-pull"}  # each a profile of its own that starts with no other
+HAS_ROUTE = {"models-pull", "webhook", "alertmanager"}  # each a profile of its own that starts with no other
 _AT_ONCE = 4  # containers; most of a probe is waiting
 _PATIENCE_S = 120.0  # for what this test starts itself: on a busy machine a Python needs seconds
 

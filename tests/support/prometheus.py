@@ -63,15 +63,23 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 class PrometheusServer:
     """A server on a free port of 127.0.0.1 with the project's rules, that scrapes `targets` (part: port) every second.
+    `alertmanager`: the port of one on this machine that it tells.
 
     Nothing runs before `start`; leaving the context kills it.
     """
 
-    def __init__(self, folder: Path, targets: Mapping[str, int], *, rules: Sequence[Path] = RULES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        targets: Mapping[str, int],
+        *,
+        rules: Sequence[Path] = RULES,
+        alertmanager: int | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         # The jobs and rules are the project's; only where a target is, and how often it is asked, is the test's.
-        config = {
+        config: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [
@@ -83,6 +91,9 @@ class PrometheusServer:
                 }
             ],
         }
+        if alertmanager is not None:
+            told = [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]
+            config["alerting"] = {"alertmanagers": told}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
         self.child = Child(
             [

@@ -17,6 +17,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 JOBS = {"deployment-key", "acls", "topics", "watchlist", "alerts", "models-pull", "models-import"}
 STAGES = {"frame", "detector", "embedder", "matcher", "alerter", "statistics"}
+OPT_IN = {"webhook", "alertmanager"}
+"""What stands, has a route to elsewhere, and starts with no other."""
 STANDING = set(SERVICES) - JOBS
 
 every_service = pytest.mark.parametrize("name", sorted(SERVICES))
@@ -38,7 +40,7 @@ def _sources(name: str) -> set[str]:
 
 
 def test_the_parts_are_all_there() -> None:
-    assert {"kafka", "redis", "registry", "prometheus", "grafana", "van", *STAGES} == STANDING
+    assert {"kafka", "redis", "registry", "prometheus", "grafana", "van", *STAGES, *OPT_IN} == STANDING
 
 
 @every_service
@@ -104,14 +106,21 @@ def test_kafka_is_the_version_that_the_tests_run() -> None:
 
 
 def test_services_have_no_way_out() -> None:
-    """Every network of a service is internal; the edge does not masquerade; one job alone has a route."""
+    """Every network of a service is internal; the edge does not masquerade; what has a route is opt-in, each by a
+    network of its own."""
     networks = COMPOSE["networks"]
     internal = {name for name, network in networks.items() if network.get("internal")}
-    assert internal == {"bus", "watch", "cameras"}
+    assert internal == {"bus", "watch", "cameras", "alarms"}
     assert networks["edge"]["driver_opts"]["com.docker.network.bridge.enable_ip_masquerade"] == "false"
-    assert {name for name in SERVICES if _networks(name) - internal} == {"prometheus", "grafana", "models-pull"}
+    assert {name for name in SERVICES if _networks(name) - internal} == {
+        "prometheus",
+        "grafana",
+        "models-pull",
+        *OPT_IN,
+    }
     assert {name for name in SERVICES if "edge" in _networks(name)} == {"prometheus", "grafana"}
-    assert {name for name in SERVICES if "outside" in _networks(name)} == {"models-pull"}
+    for network, alone in (("outside", "models-pull"), ("hooks", "webhook"), ("pager", "alertmanager")):
+        assert {name for name in SERVICES if network in _networks(name)} == {alone}
     assert {name for name, service in SERVICES.items() if service.get("network_mode")} == {
         name for name, service in SERVICES.items() if service.get("network_mode") == "none"
     }
@@ -122,14 +131,19 @@ def test_only_who_reads_cameras_is_on_their_network() -> None:
 
 
 def test_prometheus_reaches_services_and_neither_bus_nor_cameras() -> None:
-    assert _networks("prometheus") == {"watch", "edge"}
-    assert {name for name in SERVICES if "watch" in _networks(name)} == {"prometheus", "van", *STAGES}
+    assert _networks("prometheus") == {"watch", "edge", "alarms"}
+    assert {name for name in SERVICES if "watch" in _networks(name)} == {"prometheus", "van", "webhook", *STAGES}
+
+
+def test_alertmanager_reaches_no_service() -> None:
+    assert _networks("alertmanager") == {"alarms", "pager"}
+    assert {name for name in SERVICES if "alarms" in _networks(name)} == {"alertmanager", "prometheus"}
 
 
 @every_service
 def test_no_name_is_asked_of_the_host(name: str) -> None:
     """Engines before 26 would hand a question from an internal network to the host's resolver."""
-    assert SERVICES[name]["dns"] == ([] if name == "models-pull" else ["127.0.0.1"])
+    assert SERVICES[name]["dns"] == ([] if name in {"models-pull", *OPT_IN} else ["127.0.0.1"])
 
 
 def test_what_needs_a_route_is_never_started_with_the_rest() -> None:
@@ -139,7 +153,9 @@ def test_what_needs_a_route_is_never_started_with_the_rest() -> None:
         "alerts",
         "models-pull",
         "models-import",
+        *OPT_IN,
     }
+    assert (profiles["webhook"], profiles["alertmanager"]) == ({"webhook"}, {"alarms"})
     assert profiles["van"] == {"single"}
     assert {name for name, chosen in profiles.items() if "single" in chosen} == {"van", "prometheus", "grafana"}
 
@@ -154,6 +170,14 @@ def test_a_service_is_itself_on_kafka_and_starts_when_its_world_is_there(name: s
     waits = {other: on["condition"] for other, on in service["depends_on"].items()}
     assert waits["topics"] == waits["watchlist"] == "service_completed_successfully"
     assert waits["kafka"] == waits["redis"] == "service_healthy"
+
+
+def test_the_webhook_is_itself_on_kafka_holds_no_key_and_knows_no_redis() -> None:
+    service = SERVICES["webhook"]
+    assert service["command"] == ["serve", "webhook"]
+    assert service["environment"]["OVERT_KAFKA_USERNAME"] == "webhook"
+    assert _sources("webhook") & {"kafka-webhook", "webhook"} == {"kafka-webhook", "webhook"}
+    assert not {name for name in service["environment"] if "REDIS" in name or "KEYRING" in name}
 
 
 def test_keys_and_reference_images_are_where_they_are_needed_and_nowhere_else() -> None:
