@@ -10,9 +10,12 @@ alerts     from capture to the alert on its topic, all services running, at a lo
            under 500 ms
 
 Every replica is a process. Each camera has a partition of its own and always some frames waiting, as with
-`--no-realtime`. CPU is user and system time for each frame, of all replicas, of who seals and sends the frames, of the
-broker, of Redis. `others` says how many cores were busy with what does not belong to the trial: where that is not near
-0, figures of many replicas say what this machine had left, and not what Overt can do.
+`--no-realtime`. A replica's time, in ms for each frame: `stage`, the model or its sleep; `late`, how much later than
+asked the sleep ended, which is the machine's doing; `waits`, for a frame; `flush`, until Kafka has what was sent;
+`state`, for Redis; `commit`; `loop`, all else: opening, sealing, the loop itself. CPU is user and system time for each
+frame, of all replicas, of who seals and sends the frames, of the broker, of Redis. `others` says how many cores were
+busy with what does not belong to the trial: where that is not near 0, figures of many replicas say what this machine
+had left, and not what Overt can do; unless the trial goes `--ahead`.
 
 Needs Java with the broker's jars and redis-server, as the tests do (infra/test-deps.sh); alerts need the test data too.
 """
@@ -33,9 +36,9 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # the tests' broker and Redis
 
-from scaling.latency import Latency, Load, measure  # noqa: E402  # after the path is known
+from scaling.latency import Load, measure  # noqa: E402  # after the path is known
 from scaling.site import FRAME_BYTES, make_site  # noqa: E402
-from scaling.timed import PARTS  # noqa: E402
+from scaling.tables import HEADER, alert_lines, row  # noqa: E402
 from scaling.trial import Frames, Result, Servers, TrialFailed, run_trial  # noqa: E402
 
 from overt.demo.deployments import demo_deployment  # noqa: E402
@@ -46,7 +49,7 @@ from tests.support.redis_server import RedisServer  # noqa: E402
 
 DATA = Path(os.environ.get("OVERT_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
 _SMALL = ((1, 4), (4, 16), (16, 64))
-_FULL = ((1, 4), (2, 4), (4, 4), (4, 64), (8, 16), (8, 64), (16, 16), (16, 64), (16, 256))
+_FULL = tuple((r, cameras) for cameras in (4, 16, 64, 256) for r in (1, 2, 4, 8, 16) if r <= cameras)
 _REAL_CAMERAS = 4
 _HEAP_MB = 768
 
@@ -70,7 +73,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, text: str | Non
     "  python benchmarks/scale.py --only sleeping --model-ms 40 --grid 1x4,16x256 --seconds 20\n"
     "  python benchmarks/scale.py --only alerts --alert-seconds 300"
 )
-@click.option("--full", is_flag=True, help="All of the grid, 20 s each, and 5 minutes of alerts; a quarter of an hour.")
+@click.option("--full", is_flag=True, help="All of the grid, 20 s each, and 5 minutes of alerts; half an hour.")
 @click.option("--only", type=click.Choice(["real", "sleeping", "alerts"]), help="One of the three tables.")
 @click.option("--grid", callback=_pairs, metavar="RxC,...", help="Replicas and cameras of the sleeping table.")
 @click.option("--seconds", type=click.FloatRange(1), help="How long each trial is measured. [default: 8; --full: 20]")
@@ -83,6 +86,9 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, text: str | Non
     "--alert-height", type=click.IntRange(180, 2160), default=360, show_default=True, help="Of their pictures."
 )
 @click.option("--video", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What the real model sees.")
+@click.option(
+    "--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), help="The sleeping table as a picture."
+)
 @click.option("--ahead", is_flag=True, help="Trials go ahead of all else on this machine (as root).")
 @click.option("--detector", default="centerface", show_default=True)
 @click.option("--embedder", default="dlib-resnet-v1", show_default=True)
@@ -96,6 +102,7 @@ def main(
     alert_cameras: int,
     alert_height: int,
     video: Path | None,
+    picture: Path | None,
     ahead: bool,
     detector: str,
     embedder: str,
@@ -111,7 +118,11 @@ def main(
                 model_ms = model_ms or took_ms
             if only in (None, "sleeping"):
                 assert model_ms is not None
-                bench.sleeping(grid or (_FULL if full else _SMALL), model_ms / 1000)
+                results = bench.sleeping(grid or (_FULL if full else _SMALL), model_ms / 1000)
+                if picture is not None:
+                    from scaling.plot import plot  # matplotlib is an extra
+
+                    plot(results, picture)
             if only in (None, "alerts"):
                 bench.alerts(alert_seconds or (300.0 if full else 45.0), _load(alert_cameras, alert_height))
         except TrialFailed as error:
@@ -152,15 +163,15 @@ class Bench:
         results = self._trials([(count, _REAL_CAMERAS) for count in replicas], None, frames)
         return min(results[0].stage_s, results[0].replica_cpu_s) * 1000
 
-    def sleeping(self, grid: Grid, model_s: float) -> None:
+    def sleeping(self, grid: Grid, model_s: float) -> list[Result]:
         """Prints the sleeping model's table."""
         noise = np.random.default_rng(7)
         frames = Frames([noise.bytes(FRAME_BYTES) for _ in range(16)], (1280, 720))
         print(f"\nsleeping: {model_s * 1000:.1f} ms a frame in place of the model, {FRAME_BYTES // 1000} KB a frame")
-        self._trials(grid, model_s, frames)
+        return self._trials(grid, model_s, frames)
 
     def _trials(self, grid: Grid, model_s: float | None, frames: Frames) -> list[Result]:
-        print(_HEADER, flush=True)
+        print(HEADER, flush=True)
         results = []
         for replicas, cameras in grid:
             _say(f"{replicas} replicas, {cameras} cameras")
@@ -175,7 +186,7 @@ class Bench:
             servers = Servers([self._broker.child.pid], [self._redis.child.pid], self._ahead)
             results.append(run_trial(site, cameras, replicas, model_s, frames, self._seconds, servers))
             _say("")
-            print(_row(results[-1], results[0]), flush=True)
+            print(row(results[-1], results[0]), flush=True)
         return results
 
     def alerts(self, seconds: float, load: Load) -> None:
@@ -191,47 +202,7 @@ class Bench:
             f"\nalerts: {' and '.join(self._models)}, {load.cameras} cameras of {load.fps:g} images a second at "
             f"{load.size[0]}x{load.size[1]}, {seconds:.0f} s"
         )
-        print("\n".join(_alert_lines(found)), flush=True)
-
-
-_TIME = ("late", *PARTS[1:], "loop")
-_CPU = ("replica", "feeder", "Kafka", "Redis")
-_HEADER = (
-    f"{'replicas':>8} {'cameras':>7} {'frames/s':>8} {'batch':>5} {'efficiency':>10} {'scaling':>7}   "
-    f"ms a frame: {'stage':>5} {' '.join(f'{part:>6}' for part in _TIME)}   "
-    f"CPU: {' '.join(f'{who:>7}' for who in _CPU)}   {'others':>6}"
-)
-
-
-def _row(one: Result, first: Result) -> str:
-    """`scaling`: frames a second of each replica, against those of the table's first row."""
-    scaling = (one.frames_per_s / one.replicas) / (first.frames_per_s / first.replicas)
-    late_s = 0.0 if one.model_s is None else one.stage_s - one.model_s
-    time_s = (late_s, *(one.parts_s[part] for part in PARTS[1:]), one.loop_s)
-    cpu_s = (one.replica_cpu_s, one.feed_cpu_s, one.kafka_cpu_s, one.redis_cpu_s)
-    return (
-        f"{one.replicas:>8} {one.cameras:>7} {one.frames_per_s:>8.1f} {one.batch:>5.1f} {one.efficiency:>10.2f} "
-        f"{scaling:>7.2f}               {(one.model_s or one.stage_s) * 1000:>5.1f} "
-        f"{' '.join(f'{part_s * 1000:>6.2f}' for part_s in time_s)}        "
-        f"{' '.join(f'{used_s * 1000:>7.2f}' for used_s in cpu_s)}   {one.others_cores:>6.1f}"
-    )
-
-
-def _alert_lines(found: Latency) -> list[str]:
-    used = ", ".join(f"{name} {seconds * 1000:.1f}" for name, seconds in found.cpu_per_frame_s.items())
-    counted = f"{found.frames} frames, {found.faces} faces, {found.shed} shed, {found.dropped} dropped"
-    others = f"others {found.others_cores:.1f} cores"
-    if not found.seconds:
-        return [f"no alert; {counted}; {others}"]
-    after_s = sum(found.cpu_per_frame_s[service] for service in ("embedder", "matcher", "alerter"))
-    by_face_s = after_s * found.frames / max(1, found.faces)
-    p50, p95, p99 = np.percentile(found.seconds, [50, 95, 99]) * 1000
-    return [
-        f"capture to alert: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms of {len(found.seconds)} alerts",
-        f"{counted}; {others}",
-        f"CPU ms a frame: {used}",
-        f"of embedder, matcher and alerter, ms a face: {by_face_s * 1000:.1f}",
-    ]
+        print("\n".join(alert_lines(found)), flush=True)
 
 
 @contextmanager
