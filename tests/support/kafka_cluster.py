@@ -68,13 +68,18 @@ class KafkaCluster:
         try:
             self.machine.add()
             cable.lay()
-            self.cable = cable
-            outpost = Outpost(net, self.machine, (cable.here, cable.there))
-            outpost.lay()
-            self.outpost = outpost
         except Refused as error:
-            self.missing |= dict.fromkeys({"cable"} - ({"cable"} if self.cable else set()), str(error))
+            self.missing |= dict.fromkeys(("cable", "outpost"), str(error))
+            return
+        self.cable = cable
+        outpost = Outpost(net, self.machine, (cable.here, cable.there))
+        try:
+            outpost.lay()
+        except Refused as error:
+            outpost.remove()
             self.missing["outpost"] = str(error)
+        else:
+            self.outpost = outpost
 
     def cut_off(self) -> None:
         """Broker 2 hears nothing any more. It knows; what is meant for it gets no answer."""
