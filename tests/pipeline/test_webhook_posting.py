@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import shutil
 import ssl
@@ -158,7 +159,11 @@ def test_what_is_not_taken_comes_again_the_same_and_nothing_overtakes_it(tmp_pat
     assert site.dead() == []
 
 
-def test_an_endpoint_that_is_away_loses_nothing_and_gets_all_when_it_is_back(tmp_path: Path) -> None:
+def test_an_endpoint_that_is_away_loses_nothing_and_gets_all_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each outage is told once, and its end, however many attempts were made."""
+    caplog.set_level(logging.INFO, "overt")
     receiver = Receiver()
     site = Site(tmp_path, receiver)
     site.raise_alerts("a", "b", "c")
@@ -177,6 +182,9 @@ def test_an_endpoint_that_is_away_loses_nothing_and_gets_all_when_it_is_back(tmp
     receiver.stop()
     assert receiver.ids() == ["a", "b", "c", "d"]
     assert site.dead() == []
+    told = [record.getMessage() for record in caplog.records if record.name == "overt.runtime.worker"]
+    assert [re.sub(":.*", "", line.removeprefix("webhook: ")) for line in told] == ["waiting", "goes on"] * 2
+    assert not [line for line in told if "token" in line]
 
 
 def test_what_is_refused_or_given_up_is_a_dead_letter_that_says_where_it_lies(tmp_path: Path) -> None:
