@@ -28,6 +28,7 @@ from tests.support.redis_server import redis_unavailable
 from tests.support.requirements import require
 from tests.support.scenes import PEOPLE, Scenes, subject
 from tests.support.secured import Secrets, SecuredBroker, SecuredCluster, SecuredRedis, openssl_missing
+from tests.support.webhook_receiver import SECRET, Receiver, Reply
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
@@ -84,6 +85,22 @@ def test_statistics_count_with_rights_of_their_own(cluster: SecuredCluster) -> N
     assert "statistics" not in {user for user, _ in _refused_by_redis(cluster)}
     assert service.child.running
     assert certified.child.running
+
+
+def test_the_webhook_reads_alerts_and_leaves_dead_letters_with_rights_of_its_own(
+    cluster: SecuredCluster, tmp_path: Path
+) -> None:
+    """It has no user of Redis. Its receiver refuses the alert, so that both rights are needed."""
+    secret = tmp_path / "webhook.secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    with Receiver(lambda *_: Reply(422)) as receiver:
+        settings: dict[str, str | Path] = {"webhook_url": receiver.url, "webhook_secret_file": secret}
+        webhook = cluster.add("webhook", settings=settings)
+        webhook.wait_for("overt_records_total", 1, service="webhook")
+    assert receiver.ids() == [alert["alert_id"] for alert in cluster.alerts()]
+    assert [(dead["stage"], dead["reason"]) for dead in cluster.deadletters()] == [("webhook", "refused")]
+    assert "webhook" not in {user for user, _ in _refused_by_kafka(cluster) | _refused_by_redis(cluster)}
 
 
 def test_pages_and_logs_of_a_service_hold_no_secret_and_pages_no_address(
