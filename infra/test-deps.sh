@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Obtains what the tests use besides the locked Python environment: redis-server, ffmpeg, strace, Prometheus,
-# GStreamer's RTSP server, a Java 17+ with Maven, and with them Apache Kafka. Quiet, may be run again, never fails: what
-# could not be had is said here, and the tests that need it skip by name and reason (or fail, for Kafka and Redis where
-# CI is set).
+# Obtains what the tests use besides the locked Python environment: redis-server, ffmpeg, strace, Prometheus and its
+# Alertmanager, GStreamer's RTSP server, a Java 17+ with Maven, and with them Apache Kafka. Quiet, may be run again, never
+# fails: what could not be had is said here, and the tests that need it skip by name and reason (or fail, for Kafka and
+# Redis where CI is set).
 #
 #   infra/test-deps.sh [PYTHON]      PYTHON: the environment's interpreter, .venv/bin/python by default
 set -u
@@ -45,6 +45,7 @@ need redis-server "command -v redis-server" redis-server
 need ffmpeg "command -v ffmpeg" ffmpeg
 need strace "command -v strace" strace
 need prometheus "command -v promtool" prometheus
+need alertmanager "command -v prometheus-alertmanager" prometheus-alertmanager
 need "RTSP server" has_rtsp_server python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,bad}
 need "Java 17+" has_new_java default-jre-headless
 need Maven "command -v mvn" maven
