@@ -27,6 +27,7 @@ from tests.support.cluster import SERVICES, Cluster, deployment
 from tests.support.growth import MEASURES, Growth, Trend, trend
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.ordeal import COOLDOWN_S, KEY_LIFE_S, LISTED, S, street
+from tests.support.process import Service
 from tests.support.redis_server import RedisServer
 from tests.support.reliability import REPOSITORY
 from tests.support.scenes import Scenes
@@ -37,8 +38,9 @@ _MEMORY_SHARE = 0.05
 _MOST = {"handles": 1.0, "threads": 1.0}
 _LATENCY_S = 0.1
 _BATCH = 4
-"""Faces the embedder takes at once. Its memory goes with the largest batch so far: with the default, a step that comes
-whenever the machine was held up looks like a leak."""
+_HELD_UP_S = 12.0
+"""The embedder's memory goes with the largest batch it has had: a step, whenever the machine was held up, that looks like
+a leak. So its batches are bounded (faces), and at the beginning it is held up until full ones wait for it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def _look(cluster: Cluster, redis: RedisServer, seconds: float) -> Soaked:
     pids = {service: cluster.service(service).child.pid for service in SERVICES}
     began, began_us = time.monotonic(), time.time_ns() // 1000
     growth = Growth()
+    _hold_up(cluster.service("embedder"))
     while (gone_s := time.monotonic() - began) < seconds:
         growth.look({**pids, "redis": redis.child.pid})
         if gone_s % 60 < _EVERY_S:
@@ -125,6 +128,12 @@ def _look(cluster: Cluster, redis: RedisServer, seconds: float) -> Soaked:
         int(cluster.total("overt_records_total", "detector")),
         int(cluster.total("overt_frames_shed_total", "detector")),
     )
+
+
+def _hold_up(service: Service) -> None:
+    service.freeze()
+    time.sleep(_HELD_UP_S)
+    service.thaw()
 
 
 def _tell_growth(growth: Growth, warm_s: float) -> bool:
