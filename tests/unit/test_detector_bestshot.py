@@ -53,7 +53,7 @@ def test_never_more_crops_than_the_budget_before_somebody_stays_nor_closer_than_
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.sampled_from([1, 4, 10]), st.integers(1, 6))
-def test_who_stays_is_compared_ten_times_more_in_the_first_minute_and_four_in_each_later_one(
+def test_who_stays_is_compared_eight_times_more_in_the_first_minute_and_four_in_each_later_one(
     qualities: list[float], fps: float, budget: int
 ) -> None:
     """Whatever their faces look like and wherever they move, for seven minutes."""
@@ -64,7 +64,7 @@ def test_who_stays_is_compared_ten_times_more_in_the_first_minute_and_four_in_ea
         leaving=lambda n: n % 7 == 0,
     )
     minutes = [sum(0 <= n / fps - 60 * minute < 60 for n, _ in crops) for minute in range(7)]
-    assert minutes[0] <= budget + 10
+    assert minutes[0] <= budget + 8
     assert max(minutes[1:]) <= 4
 
 
@@ -79,17 +79,6 @@ def test_who_stands_there_is_never_forgotten_and_each_time_compared_often_enough
     later = times_s[budget:]
     assert len(later) >= 8
     assert all(b - a < 5 for a, b in zip(later[::2], later[1::2], strict=False))
-
-
-@given(st.lists(st.floats(0.92, 1), min_size=100, max_size=100), st.sampled_from([5, 12.5, 30]))
-def test_where_no_face_can_be_visibly_better_time_alone_decides(qualities: list[float], fps: float) -> None:
-    """Not a rise of quality near 1, which says nothing: such rises once spent all of a budget in 0.8 s. And no look is
-    wasted on it."""
-    crops, looks = run(qualities, fps)
-    alike, _ = run([1.0] * len(qualities), fps)
-    assert [n for n, _ in crops] == [n for n, _ in alike]
-    assert looks == len(crops)
-    assert all((b[0] - a[0]) / fps * 1e6 >= POLICY.again_us - 1 for a, b in itertools.pairwise(crops))
 
 
 @given(st.lists(st.floats(0.5, 1), min_size=90, max_size=200))
@@ -113,8 +102,8 @@ def test_somebody_who_approaches_is_also_sent_near(seconds: float, fps: float, e
 
 
 def test_the_reserve_waits_for_something_much_better() -> None:
-    """Three seconds at the same quality use all but the reserve; a much better face then gets it."""
-    crops, _ = run([0.5] * 90 + [0.9] * 30, 30)
+    """Four seconds at the same quality use all but the reserve; a much better face then gets it."""
+    crops, _ = run([0.5] * 120 + [0.9] * 30, 30)
     assert len([q for _, q in crops if q == 0.5]) == POLICY.budget - 1
     assert crops[-1][1] == 0.9
 
@@ -124,9 +113,10 @@ def test_a_further_crop_is_never_much_worse() -> None:
     assert crops == [(0, 0.9)]
 
 
-def test_looks_that_give_nothing_become_rare() -> None:
-    """Ten minutes in front of the camera, and after the first second turned away: below one look in three seconds."""
-    _, looks = run([0.9] * 10 + [0.3] * (600 * 10), 10)
+@pytest.mark.parametrize("then", [0.6, 0.3])
+def test_looks_that_give_nothing_become_rare(then: float) -> None:
+    """Ten minutes in front of the camera, at one quality or turned away: below one look in three seconds."""
+    _, looks = run([0.6] * 10 + [then] * (600 * 10), 10)
     assert looks < 600 / 3
 
 

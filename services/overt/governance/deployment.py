@@ -83,7 +83,7 @@ class Recognition(Part):
         default=4,
         ge=1,
         le=50,
-        description="Most crops of one walk-past that are compared: the first, better and later ones. Of who stays, ten"
+        description="Most crops of one walk-past that are compared: the first and better ones. Of who stays, eight"
         " more in the first minute and four in each later one.",
     )
     fuse_tracks: Flag = Field(
