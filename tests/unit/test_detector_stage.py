@@ -120,11 +120,11 @@ def test_each_passer_by_leaves_one_pass_that_says_what_became_of_them() -> None:
 
 
 def test_who_stays_is_compared_beyond_the_budget_whoever_continues_the_work() -> None:
-    """Ten seconds at a door. The state between the batches is all that a replica which takes over has."""
-    standing = [frame(n, n / FPS, [Painted(300, 200, 60)]) for n in range(100)]
+    """A quarter of a minute at a door. The state between the batches is all that a replica which takes over has."""
+    standing = [frame(n, n / FPS, [Painted(300, 200, 60)]) for n in range(150)]
     state, whole = run(stage(), standing)
     assert state.tracks[0].shots.crops == len(faces_of(whole)) > 4
-    again, cut = run(stage(), standing, [*range(3, 100, 7)])
+    again, cut = run(stage(), standing, [*range(3, 150, 7)])
     assert again == state
     assert said(cut) == said(whole)
 
