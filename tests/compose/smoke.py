@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError
 from overt.runtime.settings import load_settings
 from tests.compose import outages, smoke_site
 from tests.compose.camera import camera_in_network
-from tests.compose.stack import PROJECT, TOOLS, WORK, Stack, say, wait_for
+from tests.compose.stack import PROJECT, ROOT, TOOLS, WORK, Stack, say, wait_for
 
 SERVICES = ["frame", "detector", "embedder", "matcher", "alerter", "statistics"]
 STANDING = {
@@ -210,7 +210,9 @@ def main() -> None:
     chosen = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("smoke: stopped"))  # so that what was started is removed
     stack = Stack(chosen.profile, "docker-compose.yml", *smoke_site.OVERRIDES[chosen.profile])
-    stack.remove()  # what a run that was killed has left
+    stack.remove()
+    say("nothing is left of an earlier run")
+    had_settings = (ROOT / ".env").exists()
     try:
         check(stack, chosen)
     except SystemExit:
@@ -220,6 +222,8 @@ def main() -> None:
         if not chosen.keep:
             stack.remove()
             shutil.rmtree(WORK / "secrets", ignore_errors=True)
+            if not had_settings:
+                (ROOT / ".env").unlink(missing_ok=True)  # made by infra/docker/prepare
             say("removed")
     print(f"smoke: {chosen.profile}: passed in {time.monotonic() - started_s:.0f} s", flush=True)
 

@@ -155,7 +155,9 @@ class Stack:
         names = self.run("docker", "ps", "--all", "--quiet", *filters).split()
         if not names:
             return []
-        found = map(_container, json.loads(self.run("docker", "inspect", *names)))
+        # One may be replaced in between: the others are told of all the same, and the exit code is then 1.
+        told = subprocess.run(["docker", "inspect", *names], capture_output=True, text=True, timeout=300, check=False)
+        found = map(_container, json.loads(told.stdout))
         return [one for one in found if not services or one.service in services]
 
     def states(self) -> object:
