@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 import click
 
 _TOPICS_BY_CAMERA = 5  # frames, faces, embeddings, matches, passes
+_SHORT_TOPICS, _SEGMENT_S = 3, 10  # of them, those of which a camera's partition begins a segment every 10 s
 _ON_DISK_S = 81  # schemas/topics.yaml: until ciphertext has left the disk, at the latest
 _PARTITIONS_A_BROKER = 4000  # replicas of partitions; a convention of Kafka's operators, not measured here
 
@@ -30,11 +31,12 @@ class Figures:
     people_per_s: float = _figure(0.2, "Passers-by a second, at each camera.")
     crops: float = _figure(4.0, "Faces sent on for each of them, at most.")
     face_kb: float = _figure(32.0, "A sealed face: crop and thumbnail.")
-    frame_ms: float = _figure(14.0, "CPU of the frame service for each frame: reading, zone, JPEG, sealing.")
-    detect_ms: float = _figure(74.0, "CPU of the detector for each frame: model, opening, decoding.")
-    loop_ms: float = _figure(1.3, "CPU of bus and loop in a detector, for each frame.")
-    face_ms: float = _figure(22.0, "CPU of embedder, matcher and alerter for each face.")
+    frame_ms: float = _figure(8.2, "CPU of the frame service for each frame: reading, zone, JPEG, sealing.")
+    detect_ms: float = _figure(58.3, "CPU of the detector for each frame: model, opening, decoding.")
+    loop_ms: float = _figure(1.0, "CPU of bus and loop in a detector, for each frame.")
+    face_ms: float = _figure(23.0, "CPU of embedder, matcher and alerter for each face.")
     kafka_ms: float = _figure(1.4, "CPU of a broker for each frame, at replication 1.")
+    roll_ms: float = _figure(6.0, "CPU of a broker to begin a partition's new segment.")
     redis_ms: float = _figure(0.1, "CPU of Redis for each frame.")
     busy: float = _figure(0.6, "The share of a core that is planned for; the rest is for bursts and takeovers.")
     replication: float = _figure(3.0, "Copies of each partition.")
@@ -68,6 +70,7 @@ def size(cameras: int, f: Figures) -> Size:
     """The formulas of docs/sizing.md."""
     frames_s = cameras * f.fps
     faces_s = cameras * f.people_per_s * f.crops
+    rolls_s = cameras * _SHORT_TOPICS / _SEGMENT_S
     into = (
         frames_s * f.frame_kb + 2 * faces_s * f.face_kb
     ) / 1000  # a face goes on as embedding, its thumbnail with it
@@ -84,7 +87,7 @@ def size(cameras: int, f: Figures) -> Size:
         frame_cores=cores(frames_s, f.frame_ms),
         detector_cores=cores(frames_s, f.detect_ms + f.loop_ms),
         face_cores=cores(faces_s, f.face_ms),
-        kafka_cores=cores(frames_s, f.kafka_ms * f.replication),
+        kafka_cores=f.replication * (cores(frames_s, f.kafka_ms) + cores(rolls_s, f.roll_ms)),
         redis_cores=cores(frames_s, f.redis_ms),
         partitions=partitions,
         brokers=math.ceil(brokers),

@@ -39,8 +39,8 @@ _MOST = {"handles": 1.0, "threads": 1.0}
 _LATENCY_S = 0.1
 _BATCH = 4
 _HELD_UP_S = 12.0
-"""The embedder's memory goes with the largest batch it has had: a step, whenever the machine was held up, that looks like
-a leak. So its batches are bounded (faces), and at the beginning it is held up until full ones wait for it."""
+"""The embedder's memory goes with the largest batch it has had: a step, whenever the machine was held up, that looks
+like a leak. So its batches are bounded (faces), and at the beginning it is held up until full ones wait for it."""
 
 
 @dataclass(frozen=True)
