@@ -3,7 +3,6 @@ two minutes, when MirrorMaker is killed, when the centre's broker is; then a sea
 
     python -m tests.faults.many_sites
     python -m tests.faults.many_sites --cut-s 20
-    python -m tests.faults.many_sites --at-least-once
 """
 
 from __future__ import annotations
@@ -28,13 +27,11 @@ _HEAD = ("what happened", "seconds", "sent meanwhile", "missing", "doubled", "al
 @click.command(help=__doc__.replace("\n\n    python", "\n\n\b\nExamples:\n    python"))
 @click.option("--cut-s", type=click.FloatRange(1), default=120.0, show_default=True, help="How long the line is cut.")
 @click.option("--alerts-per-s", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Of each site.")
-@click.option("--at-least-once", is_flag=True, help="Without transactions: what a killed MirrorMaker repeats then.")
-def main(cut_s: float, alerts_per_s: float, at_least_once: bool) -> None:
+def main(cut_s: float, alerts_per_s: float) -> None:
     """See the module."""
-    again = {"centre.exactly.once.source.support": "disabled"} if at_least_once else {}
     with tempfile.TemporaryDirectory(prefix="overt-many-sites-") as name:
         folder = Path(name)
-        with RedisServer(folder / "redis") as redis, ManySites(folder, redis, again=again) as many:
+        with RedisServer(folder / "redis") as redis, ManySites(folder, redis) as many:
             many.send(alerts_per_s)
             many.wait_arrived(_CAUGHT_UP_S)
             click.echo(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
