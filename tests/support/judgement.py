@@ -116,7 +116,7 @@ def _calm_passes(
                     zero_us + round((turn * scene.seconds + frame / scene.fps) * S)
                     for frame in (walker.first_frame, walker.last_frame)
                 )
-                whole = epoch.first_us <= began and ended <= epoch.last_us
+                whole = max(epoch.first_us, ordeal.settled_us) <= began and ended <= epoch.last_us
                 if (camera, walker.label) not in recognised or not whole or ordeal.inside(began, ended, S):
                     continue
                 own = [

@@ -74,6 +74,8 @@ class Ordeal:
     cluster: Cluster
     witness: Witness
     outages: list[Outage] = field(default_factory=list)
+    settled_us: int = 0
+    """When everything ran for the first time; who passed before may have met a service that was still loading."""
     shed_us: list[int] = field(default_factory=list)
     """When the detectors were seen to have shed frames since the look before."""
     shed: int = 0
@@ -126,6 +128,7 @@ class Ordeal:
             time.sleep(0.2)
             if not self._keeps_up():
                 since = time.monotonic()
+        self.settled_us = self.settled_us or now_us()
 
     def _keeps_up(self) -> bool:
         ready = all(replica.status("/readyz") == 200 for replica in self.cluster.replicas())
