@@ -93,9 +93,9 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_word() -> None:
 
 
 def test_settings_are_all_told_and_no_value_is_shown() -> None:
-    done = typed("settings", redis_url="redis://:secret@127.0.0.1:1/0")
+    done = typed("settings", redis_url="redis://:hushhush@127.0.0.1:1/0")
     assert done.returncode == 0
-    assert "secret" not in done.stdout + done.stderr
+    assert "hushhush" not in done.stdout + done.stderr
     assert re.search(r"^OVERT_REDIS_URL .*\(set\)$", done.stdout, re.MULTILINE)
     assert re.search(r"^OVERT_KEYRING_FILE .*[^)]$", done.stdout, re.MULTILINE)
 
