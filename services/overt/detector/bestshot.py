@@ -9,7 +9,7 @@ Who stays on is compared again, or somebody who stands would never be after the 
 rises soon spend a budget. Then time alone decides, for it is what makes a face news: in a recorded shot of one face,
 similarities 0.2 s apart are alike (correlation 0.5 and 0.4 with two embedders), 0.6 s apart hardly (0.2 and 0), while
 quality tells little of them (0.1 and 0.3). The crops come by pairs, since by default two matches within 5 s confirm,
-after pauses that double: eight in the first minute and four in each later one, not more, since each may be a false
+after pauses that double: eight in the first minute and four for each later one, not more, since each may be a false
 alert.
 """
 

@@ -84,7 +84,7 @@ class Recognition(Part):
         ge=1,
         le=50,
         description="Most crops of one walk-past that are compared: the first and better ones. Of who stays, eight"
-        " more in the first minute and four in each later one.",
+        " more in the first minute and four for each later one.",
     )
     fuse_tracks: Flag = Field(
         default=False,

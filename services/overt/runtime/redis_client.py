@@ -152,6 +152,8 @@ def _hint(why: str) -> str:
         return " (it asks for a user: set OVERT_REDIS_USERNAME and OVERT_REDIS_PASSWORD_FILE)"
     if "CERTIFICATE_REQUIRED" in why:
         return " (it asks for a certificate: set OVERT_REDIS_CERTIFICATE_FILE and OVERT_REDIS_KEY_FILE)"
+    if "EOF occurred in violation" in why:  # what it asked for is lost where it hangs up before that is read
+        return " (it hung up: if it asks for a certificate, set OVERT_REDIS_CERTIFICATE_FILE and OVERT_REDIS_KEY_FILE)"
     return ""
 
 
