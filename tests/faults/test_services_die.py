@@ -21,7 +21,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.scenes import Scenes, subject
 from tests.support.witness import Witness
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DOWN_S = 1.5
 STOPPED_S = 20.0

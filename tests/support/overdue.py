@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-_LIMIT_S = 45 * 60.0
+_LIMIT_S = 75 * 60.0
 _TO_WRITE_S = 5.0
 
 
 class Overdue:
-    """A plugin of the process that prints: after 45 min it asks its workers for their stacks, and interrupts itself."""
+    """A plugin of the process that prints: after 75 min it asks its workers for their stacks, and interrupts itself."""
 
     def __init__(self, reporter: pytest.TerminalReporter, limit_s: float = _LIMIT_S) -> None:
         self._reporter = reporter
