@@ -191,6 +191,27 @@ class Child:
         self.kill()
 
 
+class Started:
+    """What is started where its `with` block begins, and killed where that ends."""
+
+    def start(self) -> object:
+        """Returns when it can be used."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Harmless when it does not run."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on, below the range the kernel hands out for outgoing connections.
 

@@ -9,13 +9,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.support.child import Child, ChildFailed, free_port
+from tests.support.child import Child, ChildFailed, Started, free_port
 from tests.support.kafka_jars import KafkaUnavailable, docker_missing, jars, java_missing, kafka_version
 
 _SETTINGS = {
@@ -75,7 +73,7 @@ def _java_command(container: str, folder: Path) -> list[str]:
     return [*words, "-v", f"{folder}:{folder}", f"apache/kafka:{kafka_version()}", "-cp", "/opt/kafka/libs/*"]
 
 
-class KafkaBroker:
+class KafkaBroker(Started):
     """One broker with its folder (`data/`, `server.properties`, `broker.log`) and two ports that stay its own.
 
     `start` after `stop` or `kill` finds the same ports and data. `settings` are broker settings over the defaults
@@ -218,15 +216,6 @@ class KafkaBroker:
             return False
         partitions = [part for topic in cluster.topics.values() for part in topic.partitions.values()]
         return bool(cluster.brokers) and all(part.leader >= 0 for part in partitions)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@ import functools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.support.child import Child
+from tests.support.child import Child, Started
 from tests.support.kafka_jars import KafkaUnavailable, java_missing, mirror_jars
 
 _LOG4J = """status=warn
@@ -34,7 +32,7 @@ def mirror_maker_unavailable() -> str | None:
     return java_missing()
 
 
-class MirrorMaker:
+class MirrorMaker(Started):
     """`properties` in `folder/mm2.properties`; `start` after `kill` goes on where the centre knows it was."""
 
     def __init__(self, folder: Path, properties: Mapping[str, str], *, heap_mb: int = 192) -> None:
@@ -55,15 +53,6 @@ class MirrorMaker:
     def kill(self) -> None:
         """SIGKILL."""
         self.child.kill()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.child import Child, ChildFailed, free_port
+from tests.support.child import Child, ChildFailed, Started, free_port
 from tests.support.netns import Machine
 
 # Not through a proxy that the environment may name.
@@ -50,7 +48,7 @@ class Scrape:
         return sum(value for have, value in self.samples[name].items() if labels.items() <= dict(have).items())
 
 
-class Service:
+class Service(Started):
     """A child process with Overt's settings in its environment and a metrics port that stays its own.
 
     `settings` are names of the settings without their prefix: {"kafka_bootstrap": broker.bootstrap}. Other `OVERT_`
@@ -148,12 +146,3 @@ class Service:
 
     def _url(self, path: str) -> str:
         return f"http://{self.host}:{self.metrics_port}{path}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()

@@ -6,12 +6,10 @@ import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import redis
 
-from tests.support.child import Child, ChildFailed, free_port
+from tests.support.child import Child, ChildFailed, Started, free_port
 
 
 @functools.cache
@@ -22,7 +20,7 @@ def redis_unavailable() -> str | None:
     return None
 
 
-class RedisServer:
+class RedisServer(Started):
     """One server that keeps nothing on disk: `restart` and `kill` lose every key. It listens on 127.0.0.1, and on
     `more_hosts`. Nothing runs before `start`."""
 
@@ -90,12 +88,3 @@ class RedisServer:
                 return bool(client.ping())
             except redis.ConnectionError:
                 return False
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()

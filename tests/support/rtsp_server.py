@@ -6,10 +6,8 @@ import functools
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.support.child import Child, ChildFailed, accepts, free_port
+from tests.support.child import Child, ChildFailed, Started, accepts, free_port
 
 # Debian's bindings of GStreamer belong to its own Python, not to a virtual environment's.
 PYTHON = "/usr/bin/python3"
@@ -44,7 +42,7 @@ def encode(video: Path, stream: Path, *, frames_per_s: int, width: int) -> None:
         raise ChildFailed(f"ffmpeg could not encode {video}: {done.stderr.strip()}")
 
 
-class RtspServer:
+class RtspServer(Started):
     """A camera at `url` that shows `video` in a loop, `frames_per_s` pictures a second, on a port that stays its own.
 
     The picture that a client sees first is wherever the loop is. `start` after `kill` or `stop` serves the same URL
@@ -101,12 +99,3 @@ class RtspServer:
     def thaw(self) -> None:
         """SIGCONT after `freeze`."""
         self.child.thaw()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
