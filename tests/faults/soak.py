@@ -150,6 +150,9 @@ def _tell_latency(latencies: list[tuple[float, float]], warm_s: float) -> bool:
     for at_s, seconds in latencies:
         by_minute[int(at_s // 60)].append(seconds)
     readings = [(minute * 60.0, float(np.percentile(those, 95)) * 1000) for minute, those in by_minute.items()]
+    if not latencies:
+        click.echo("capture to alert: there is no alert")
+        return False
     of_all = np.percentile([seconds for _, seconds in latencies], [50, 95, 99]) * 1000
     click.echo("capture to alert, whole time: p50 {:.0f}, p95 {:.0f}, p99 {:.0f} ms".format(*of_all))
     return _tell("p95 of capture to alert (ms)", trend(readings, warm_s), _LATENCY_S * 1000)
