@@ -14,7 +14,7 @@ from overt.alerter.stage import AlerterStage, ConfirmationRule, Scene
 from overt.evaluation.datasets import Dataset, DatasetError, Sample
 from overt.evaluation.estimate import Estimate
 from overt.evaluation.unmeasurable import NotMeasurable
-from overt.evaluation.video import records
+from overt.evaluation.video import kept, records
 from overt.evaluation.video.cast import Parts, Passer, cast
 from overt.evaluation.video.conditions import Conditions
 from overt.evaluation.video.join import Joiner
@@ -84,6 +84,18 @@ def test_conditions_out_of_range_are_refused() -> None:
     for wrong in ({"face_px": (90.0, 40.0)}, {"fps": 0.0}, {"jpeg_quality": 0}, {"size": (160, 90)}):
         with pytest.raises(ValueError, match=r"expected|do not fit"):
             Conditions(**wrong)
+
+
+def test_kept_pictures_come_back_in_order_and_are_no_file_for_others(tmp_path: Path) -> None:
+    keeping = kept.Keeping(tmp_path, "stretch")
+    for encoded in (b"one", b"two"):
+        keeping.add(encoded, ())
+    keeping.finish()
+    assert (tmp_path / "stretch.pictures").stat().st_mode & 0o027 == 0
+    found = kept.find(tmp_path, "stretch")
+    assert found is not None
+    assert [found.next(), found.next(), found.next()] == [b"one", b"two", None]
+    found.close()
 
 
 def test_a_face_has_one_detection_the_best_overlapping_and_a_glimpse_of_one_has_none() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -18,6 +17,7 @@ from overt.cli.options import deployment_option, deployment_option_if_any
 from overt.governance.deployment import Deployment
 from overt.messages import Adjudication, Alert, Kind, Verdict
 from overt.output.alerts_jsonl import alert_to_dict, fields_to_line
+from overt.output.private import for_few
 from overt.ports import KeyGone, Log, NotAuthentic, Record, Undecodable
 from overt.runtime.centre import open_centre
 from overt.runtime.cluster import cluster_world
@@ -213,8 +213,7 @@ def _fields(world: World, record: Record, images: Path | None) -> dict[str, Any]
 
 
 def _write(path: Path, image: bytes) -> None:
-    """For the owner and their group: a face is in it."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
+    with open(path, "wb", opener=for_few) as file:
         file.write(image)
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from overt.messages import Alert
+from overt.output.private import for_few
 from overt.picture import Picture
 
 _DECIMALS = 6
@@ -62,7 +63,7 @@ class AlertLog:
     def open(self) -> None:
         """Makes the folder and the file where they are missing. Raises OSError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        self._file = for_few(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         _mend(self._file)
 
     def append(self, alert: Alert) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from overt.messages import AcquisitionFailure, Kind
 from overt.output.facts import AlertFacts, CameraFacts, ReportFacts
+from overt.output.private import write_for_few
 from overt.output.wording import KIND, clock, iso, moment
 from overt.picture import BadPicture, Picture, encode
 
@@ -45,15 +45,8 @@ class Latency:
 
 
 def write_report(path: Path, facts: ReportFacts) -> None:
-    """Writes the report, replacing an older one at once and whole. Raises OSError."""
-    html = render(facts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_text(html, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Writes the report, replacing an older one at once and whole, for few to read. Raises OSError."""
+    write_for_few(path, render(facts).encode())
 
 
 def render(facts: ReportFacts) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 
+from overt.output.private import make_anew
 from overt.picture import Bgr
 
 SUFFIX = ".webm"
@@ -37,13 +38,17 @@ class WebmFile:
     """One video of constant frame rate, from frames that have a time of their own."""
 
     def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
-        """`width` and `height` in pixels, both even. Opens the file; raises VideoError."""
+        """`width` and `height` in pixels, both even. Makes the file anew, for few to read; raises VideoError."""
         self._path = path
         self._fps = fps
         self._size = (width, height)
         self._first_us: int | None = None
         self._slots = 0
         self._last: Bgr | None = None
+        try:
+            make_anew(path)  # which OpenCV would make for everybody to read
+        except OSError as error:
+            raise VideoError(f"{path}: cannot be written ({error.strerror})") from error
         with _without_noise():
             self._writer = cv2.VideoWriter(
                 str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), fps, (width, height)

@@ -20,6 +20,7 @@ from overt.demo.film import VERSION
 from overt.demo.walk import Walker
 from overt.evaluation.video.conditions import Conditions
 from overt.evaluation.video.truth import TrueFace
+from overt.output.private import for_few
 
 Faces = tuple[TrueFace, ...]
 
@@ -40,7 +41,7 @@ class Keeping:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._pictures, self._truth = _paths(folder, name)
         self._partial = self._pictures.with_name(f".{name}.{os.getpid()}")
-        self._file: BinaryIO | None = self._partial.open("wb")
+        self._file: BinaryIO | None = os.fdopen(for_few(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
         self._faces: list[Faces] = []
 
     def add(self, encoded: bytes, faces: Faces) -> None:
