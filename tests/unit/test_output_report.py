@@ -245,6 +245,15 @@ def test_a_report_replaces_an_older_one_and_leaves_nothing_beside_it(facts: Repo
     assert "No alert was raised" in path.read_text(encoding="utf-8")
 
 
+def test_a_run_over_recordings_says_that_capture_times_are_not_the_runs(facts: ReportFacts) -> None:
+    """Their starts are the deployment file's: an alert can be captured before the run has begun."""
+    earlier = replace(facts, started_at_us=START_US + 2_000_000)
+    said = "times of capture are theirs"
+    assert said in Page(render(replace(earlier, realtime=False))).words[:600]
+    assert said not in Page(render(earlier)).words
+    assert "This machine ran it from 2026-05-14 09:00:02 UTC to 2026-05-14 09:01:01 UTC" in Page(render(earlier)).words
+
+
 def test_times_are_told_in_utc() -> None:
     at_us = START_US + 1_534_567
     assert (iso(at_us), clock(at_us), moment(at_us)) == (
