@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 Reading = tuple[float, float]
-"""Seconds of the monotonic clock, and a value."""
+"""Seconds of the monotonic clock (or whatever a value is read against), and a value."""
 
 
 def resident_mb(pid: int) -> float:
@@ -62,13 +63,28 @@ def trend(readings: Iterable[Reading], skip_s: float = 0.0) -> Trend:
     return Trend(seconds, float(values[0]), float(values.mean()), slope * seconds)
 
 
-def least_rise(readings: Sequence[Reading], parts: int = 3) -> float:
-    """What it rises in a second (or whatever it was read against), by a line through each part, in that part in which
-    it rises least: a step is in one part, a leak in all. ValueError where a part has fewer than two readings."""
-    began, each = readings[0][0], (readings[-1][0] - readings[0][0]) / parts
-    edges = [began + number * each for number in range(parts + 1)]
-    found = [trend(r for r in readings if start <= r[0] <= end) for start, end in pairwise(edges)]
-    return min(part.grown / part.seconds for part in found)
+def kept_an_item(readings: Iterable[Reading], parts: int = 12) -> float:
+    """What is kept of each item, in the readings' unit. Readings: items worked off, and what was held then.
+
+    The items are cut into equal parts, and the lowest reading of each is what was held with nothing in hand. From part
+    to part it rises; the middle one of these rises counts. A leak is in each of them, a step in one or two. ValueError
+    where fewer than half of the parts have a reading.
+    """
+    taken = sorted(readings)
+    first, last = (taken[0][0], taken[-1][0]) if taken else (0.0, 0.0)
+    if last <= first:
+        raise ValueError(f"{len(taken)} readings, all at {first:.0f} items, show nothing that is kept")
+    each = (last - first) / parts
+    lowest: dict[int, float] = {}
+    for items, held in taken:
+        part = min(parts - 1, int((items - first) / each))
+        lowest[part] = min(held, lowest.get(part, held))
+    if len(lowest) < parts / 2:
+        raise ValueError(
+            f"{len(lowest)} of {parts} parts of {each:.0f} items have a reading: look more often, or longer"
+        )
+    rises = [(lowest[after] - lowest[before]) / (after - before) for before, after in pairwise(sorted(lowest))]
+    return statistics.median(rises) / each
 
 
 @dataclass

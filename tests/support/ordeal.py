@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from overt.ports import Unavailable
 from overt.runtime.world import now_us
 from tests.support import embedded
 from tests.support.cluster import CHAIN, Cluster
-from tests.support.growth import MEMORY, Growth, Reading, least_rise
 from tests.support.scenes import PEOPLE, Scenes, TestScene
 from tests.support.witness import Witness
 
@@ -50,23 +47,6 @@ class Outage:
         return (self.until_us - self.from_us) / S
 
 
-@dataclass(frozen=True)
-class Calm:
-    """A time in which nobody was struck: what the services held, and how many frames had come onto the bus by then."""
-
-    growth: Growth = field(default_factory=Growth)
-    frames: list[Reading] = field(default_factory=list)
-
-    def kb_a_frame(self) -> dict[str, float]:
-        """By how much the memory of each service grew for each frame, in that third of them in which it grew least."""
-        at_s, frames = zip(*self.frames, strict=True)
-        memory = {name: those for (name, _, of), those in self.growth.readings.items() if of == MEMORY}
-        return {
-            name: least_rise([(float(np.interp(at, at_s, frames)), 1024 * mb) for at, mb in those])
-            for name, those in memory.items()
-        }
-
-
 @dataclass
 class Ordeal:
     """A cluster under test, with its witness and the outages so far."""
@@ -100,16 +80,13 @@ class Ordeal:
         self.calm()
         return outage
 
-    def calm(self, seconds: float = _CALM_S) -> Calm:
-        """Lets people pass, and looks at what the services hold."""
-        calm, until = Calm(), time.monotonic() + seconds
+    def calm(self, seconds: float = _CALM_S) -> None:
+        """Lets people pass."""
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._look_for_shedding()
-            calm.frames.append((time.monotonic(), self.witness.frames))
-            calm.growth.look({replica.name: replica.child.pid for replica in self.cluster.replicas()})
             time.sleep(0.5)
         self._look_for_shedding()
-        return calm
 
     def _look_for_shedding(self) -> None:
         for replica in self.cluster.replicas("detector"):

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import FAULTS
-from tests.support.growth import MEMORY, Growth, least_rise, trend
-from tests.support.ordeal import Calm
+from tests.support.growth import trend
 from tests.support.reliability import PAGE, Row, write
 
 NAMES = ("one", "another", "a third")
@@ -59,17 +58,3 @@ def test_the_trend_is_what_a_line_rises_after_the_warm_up() -> None:
 def test_too_few_readings_are_no_trend() -> None:
     with pytest.raises(ValueError, match="no trend"):
         trend([(1.0, 5.0)])
-
-
-def test_a_step_is_no_leak_and_a_leak_beside_a_step_is() -> None:
-    step = [(float(at), 100.0 if at < 17 else 130.0) for at in range(31)]
-    assert least_rise(step) == pytest.approx(0.0)
-    assert least_rise([(at, value + 0.5 * at) for at, value in step]) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="no trend"):
-        least_rise([(0.0, 100.0), (9.0, 300.0)])
-
-
-def test_growth_is_told_for_each_frame_however_unevenly_they_come() -> None:
-    frames = [(float(at), float(at * at)) for at in range(31)]
-    held = {("frame", 1, MEMORY): [(at, 50.0 + 2.0 * count) for at, count in frames]}
-    assert Calm(Growth(held), frames).kb_a_frame() == {"frame": pytest.approx(2.0 * 1024)}

@@ -1,0 +1,111 @@
+"""What the short form of the faults judges memory by: what a process keeps of each item that it has worked off."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.growth import Reading, kept_an_item
+from tests.support.heaps import in_use_kb, observed
+
+CROP_KB = 112 * 112 * 3 / 1000
+VECTOR_KB = 0.9
+FACES = 450.0
+STEPS_KB = ((120.0, 24_000.0), (200.0, 1_000.0), (310.0, 8_000.0))
+"""Of an embedder that got larger and larger batches."""
+
+
+def _three_minutes(
+    kept_kb: float, seed: int, *, faces: float = FACES, steps: tuple[tuple[float, float], ...] = ()
+) -> list[Reading]:
+    """A reading a second. Faces come when they like, some are in hand now and then, and the rest is never the same."""
+    draw = random.Random(seed)
+    came = sorted(draw.uniform(0, 180) for _ in range(int(faces)))
+    readings = []
+    for second in range(1, 181):
+        items = float(sum(at <= second for at in came))
+        in_hand = draw.expovariate(1 / 3_000) if draw.random() < 0.4 else 0.0
+        taken = sum(size for at, size in steps if items >= at)
+        readings.append((items, 60_000 + kept_kb * items + taken + in_hand + draw.gauss(0, 5)))
+    return readings
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kept_kb", [CROP_KB, VECTOR_KB])
+def test_a_crop_or_a_vector_kept_of_each_face_is_seen_beside_steps(kept_kb: float, seed: int) -> None:
+    assert kept_an_item(_three_minutes(kept_kb, seed, steps=STEPS_KB)) == pytest.approx(kept_kb, rel=0.15, abs=0.4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("steps", [(), STEPS_KB, ((220.0, -30_000.0),)])
+def test_steps_and_what_is_in_hand_are_not_kept(steps: tuple[tuple[float, float], ...], seed: int) -> None:
+    assert abs(kept_an_item(_three_minutes(0.0, seed, steps=steps))) < 0.4
+
+
+@given(
+    kept_kb=st.floats(0, 100),
+    steps=st.lists(st.tuples(st.integers(0, 240), st.floats(0, 50_000)), max_size=5),
+)
+def test_five_steps_up_wherever_they_are_change_nothing(kept_kb: float, steps: list[tuple[int, float]]) -> None:
+    held = [(float(at), 90_000 + kept_kb * at + sum(size for when, size in steps if at >= when)) for at in range(241)]
+    assert kept_an_item(held) == pytest.approx(kept_kb, abs=1e-6)
+
+
+def test_what_came_all_at_once_is_a_part_without_a_reading() -> None:
+    held = [(float(at), 7.0 * at) for at in range(241) if not 41 <= at <= 119]
+    assert kept_an_item(held) == pytest.approx(7.0, rel=0.1)
+
+
+@pytest.mark.parametrize("readings", [[], [(5.0, 1.0)], [(5.0, 1.0), (5.0, 2.0)], [(0.0, 1.0), (100.0, 2.0)]])
+def test_too_few_readings_show_nothing(readings: list[Reading]) -> None:
+    with pytest.raises(ValueError, match=r"readings?[,:]"):
+        kept_an_item(readings)
+
+
+HOARDER = """
+import sys
+import numpy as np
+kept = []
+for line in sys.stdin:
+    kept += [np.zeros((112, 112, 3), np.uint8) for _ in range(int(line))]
+    print(len(kept), flush=True)
+"""
+
+
+def test_a_process_tells_what_it_keeps_to_the_kilobyte_and_not_what_it_has_freed(tmp_path: Path) -> None:
+    code = HOARDER.replace("int(line))]", "int(line))]; bytearray(50_000_000)")
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **observed(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        held_kb = []
+        for count in (1, 100):
+            child.stdin.write(f"{count}\n")
+            child.stdin.flush()
+            child.stdout.readline()
+            held_kb.append(_settled_kb(tmp_path, child.pid))
+        child.stdin.close()
+    assert held_kb[1] - held_kb[0] == pytest.approx(100 * CROP_KB, rel=0.02)
+
+
+def _settled_kb(folder: Path, pid: int) -> float:
+    """What is told once it was the same for longer than the second of which it is the least."""
+    same: list[float] = []
+    while len(same) < 8:
+        time.sleep(0.2)
+        now_kb = in_use_kb(folder, pid)
+        same = [*same, now_kb] if not same or abs(now_kb - same[0]) < 20 else []
+    return same[0]
