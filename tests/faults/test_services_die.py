@@ -2,8 +2,8 @@
 is missing, nothing is doubled, and whoever passes with no frame inside an outage is alerted on.
 
 A pass that this machine was too slow for is no outage's fault: where frames were dropped or shed during it, which the
-services count, it is counted as thinned and not judged. Enough must remain. All the while each service tells what memory it
-has in use: none for what it has worked off. The long form, with three brokers and more faults, is `make faults`."""
+services count, it is counted as thinned and not judged. Enough must remain. Meanwhile each service tells what memory is
+in use: none for what it has worked off. The long form, with three brokers and more faults, is `make faults`."""
 
 from __future__ import annotations
 
