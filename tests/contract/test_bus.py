@@ -283,6 +283,10 @@ def test_lag_and_backlog_count_what_is_not_consumed_yet(backend: Backend, topic:
     source.commit([*first, *rest[:2]])
     assert backlog.unconsumed(3) == 2
     assert backlog.unconsumed(0) == 0
+    source.rewind(rest[2:])
+    assert source.lag()[topic, 3] == 2, "it is of the moment, not of the last poll"
+    source.close()
+    assert not source.lag()
 
 
 def test_an_empty_topic_gives_nothing_after_the_wait(topic: str, join: Join) -> None:

@@ -30,7 +30,7 @@ _CLOSE_S = 3.0
 
 
 class KafkaSource:
-    """See `overt.ports.Source`. For one thread; only `lag` may be called from others.
+    """See `overt.ports.Source`. For one thread.
 
     Only `poll`, `commit` and `close` speak to Kafka, each for a bounded time. `rewind`, `pause` and `resume` say what
     the next `poll` brings about first, so they work while Kafka is away.
@@ -65,7 +65,6 @@ class KafkaSource:
         self._seeks: dict[TopicPartition, int] = {}
         self._owed = OwedCommits()
         self._calls = BoundedCalls(f"commits of {group}")
-        self._lag: Mapping[TopicPartition, int] = {}
         self._without_since_s: float | None = None
         """Since when it is a member without a partition."""
         self._outside_since_s: float | None = None
@@ -100,7 +99,6 @@ class KafkaSource:
         # 3 a rebalance heard meanwhile, before any record of a new partition
         self._tell()
         handed = self._hand_out(most)
-        self._note_lag(consumer)
         self._note_membership(consumer)
         return handed
 
@@ -137,8 +135,15 @@ class KafkaSource:
         self._paused.discard(partition)
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        """See `overt.ports.Source`. As heard at the last `poll`; a partition that gave no record yet is left out."""
-        return self._lag
+        """See `overt.ports.Source`. By what was fetched last; a partition that gave no record yet is left out."""
+        lag: dict[TopicPartition, int] = {}
+        if self._consumer is None:
+            return lag
+        for where, offset in self._next.items():
+            _, end = self._consumer.get_watermark_offsets(Place(*where), cached=True)
+            if end >= 0:  # else it was not heard yet
+                lag[where] = max(0, end - offset)
+        return lag
 
     def spare(self) -> bool:
         """See `overt.ports.Source`. librdkafka tells nobody of an empty assignment, so it is one after some seconds."""
@@ -152,7 +157,6 @@ class KafkaSource:
         if not self._calls.finish(consumer.close, _CLOSE_S):
             log.warning("Kafka does not answer: group %s will notice the leaving only when it does", self._group)
         self._forget(list(self._owned))
-        self._lag = {}
 
     def _opened(self) -> Consumer:
         if self._consumer is None:
@@ -230,14 +234,6 @@ class KafkaSource:
                 kept.append(record)
         self._ready = kept
         return handed
-
-    def _note_lag(self, consumer: Consumer) -> None:
-        lag: dict[TopicPartition, int] = {}
-        for where, offset in self._next.items():
-            _, end = consumer.get_watermark_offsets(Place(*where), cached=True)
-            if end >= 0:  # else it was not heard yet
-                lag[where] = max(0, end - offset)
-        self._lag = lag
 
     # Commits
 
