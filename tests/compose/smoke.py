@@ -6,8 +6,8 @@ Which images it takes, the environment and .env say, as ever. A site's recording
 machine is slow and does not fail; a van watches a camera in its cameras' network, which shows the same over and over
 (root, GStreamer).
 
-python -m tests.compose.smoke [--profile single] [--without SERVICE]... [--scale] [--standalone] [--outages]
-                              [--downstream] [--keep]
+python -m tests.compose.smoke [--profile single] [--without SERVICE]... [--outward] [--scale] [--standalone]
+                              [--outages] [--downstream] [--keep]
 """
 
 import argparse
@@ -16,13 +16,15 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError
 
 from overt.runtime.settings import load_settings
-from tests.compose import outages, smoke_site
+from tests.compose import outages, outward, smoke_site
 from tests.compose.camera import camera_in_network
 from tests.compose.stack import PROJECT, ROOT, TOOLS, WORK, Stack, say, wait_for
 
@@ -36,9 +38,11 @@ JOBS = ["deployment-key", "acls", "topics", "watchlist", "alerts", "models-pull"
 EXPECTED = {"barack-obama", "grace-hopper"}
 
 
-def prepare(stack: Stack) -> None:
+def prepare(stack: Stack, chosen: argparse.Namespace) -> None:
     """1 the site, 2 the models, 3 the secrets, 4 the models into their volume."""
     {"site": smoke_site.recorded, "single": smoke_site.van}[stack.profile](WORK / stack.profile)
+    if chosen.outward:
+        outward.prepare(stack)
     stack.run(Path(sys.executable).parent / "overt", "models", "pull")
     shutil.copytree(load_settings().cache / "models", WORK / "models", dirs_exist_ok=True)
     shutil.rmtree(WORK / "secrets", ignore_errors=True)
@@ -52,13 +56,13 @@ def check_health(stack: Stack, services: Sequence[str]) -> None:
     wait_for(f"healthy: {', '.join(services)}", lambda: stack.healthy(services), stack.states)
 
 
-def alerts_on_topic(stack: Stack) -> dict[str, float]:
-    """The similarity of each subject's alert. SystemExit when one alert is there twice or about somebody else."""
+def alerts_on_topic(stack: Stack) -> list[dict[str, Any]]:
     said = stack.compose("run", "--rm", "-T", "alerts", "tail", "--all", "--until-end", profile="tool")
-    return _by_subject([json.loads(line) for line in said.splitlines() if line.startswith("{")])
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
 
-def _by_subject(alerts: Sequence[dict[str, str | float]]) -> dict[str, float]:
+def by_subject(alerts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The similarity of each subject's alert. SystemExit when one is about somebody else."""
     found = {str(alert["subject_id"]): float(alert["similarity"]) for alert in alerts}
     if set(found) - EXPECTED:
         raise SystemExit(f"smoke: alerts are about {set(found)}, expected {EXPECTED}")
@@ -69,10 +73,14 @@ def check_alerts(stack: Stack) -> None:
     """An alert about each of the two who are listed and walk past, and none about anybody else."""
 
     def all_there() -> bool:
-        return stack.value("sum(overt_alerts_total)") >= len(EXPECTED) and set(alerts_on_topic(stack)) == EXPECTED
+        return (
+            stack.value("sum(overt_alerts_total)") >= len(EXPECTED)
+            and set(by_subject(alerts_on_topic(stack))) == EXPECTED
+        )
 
     wait_for("alerts are counted, and on the topic", all_there, stack.worked)
-    found = ", ".join(f"{subject} {similarity:.3f}" for subject, similarity in sorted(alerts_on_topic(stack).items()))
+    similarities = sorted(by_subject(alerts_on_topic(stack)).items())
+    found = ", ".join(f"{subject} {similarity:.3f}" for subject, similarity in similarities)
     say(f"alerts, with their similarity: {found}")
 
 
@@ -151,20 +159,35 @@ def check_site(stack: Stack, chosen: argparse.Namespace) -> None:
     check_metrics(stack)
     if "grafana" in services:
         check_grafana(stack)
+    adding: AbstractContextManager[outward.Outside | None] = outward.added(stack) if chosen.outward else nullcontext()
+    with adding as outside:
+        check_more(stack, chosen, services, outside)
+
+
+def check_more(stack: Stack, chosen: argparse.Namespace, services: list[str], outside: outward.Outside | None) -> None:
+    """Of a site that runs, what was chosen."""
+    if outside is not None:
+        services = [*services, *outward.SERVICES]
+        outward.check_letters(outside, stack, alerts_on_topic(stack))
     if chosen.scale:
         check_scaling(stack, services)
+    if outside is not None:
+        outward.check_alarm(outside, stack)
     if chosen.standalone:
         check_standalone(stack)
     if chosen.outages:
         outages.check_return(stack, "detector", services)
         outages.check_return_of_all(stack, services)
-        if set(alerts_on_topic(stack)) != EXPECTED:
+        alerts = alerts_on_topic(stack)
+        if set(by_subject(alerts)) != EXPECTED:
             raise SystemExit("smoke: after the outage the alerts on the topic are not what they were")
         say("the alerts are still on the topic, and no other")
+        if outside is not None:
+            outward.check_once(outside, alerts)
     if chosen.downstream:
         check_downstream(stack, services)
     if chosen.outages:
-        outages.check_stop(stack, SERVICES)
+        outages.check_stop(stack, [*SERVICES, "webhook"])
 
 
 def check_van(stack: Stack, chosen: argparse.Namespace) -> None:
@@ -173,7 +196,7 @@ def check_van(stack: Stack, chosen: argparse.Namespace) -> None:
 
     def all_seen() -> bool:
         said = stack.compose("exec", "-T", "van", "cat", "/var/lib/overt/out/alerts.jsonl")
-        return set(_by_subject(list(map(json.loads, said.splitlines())))) == EXPECTED
+        return set(by_subject(list(map(json.loads, said.splitlines())))) == EXPECTED
 
     with camera_in_network(stack, smoke_site.recording()):
         check_health(stack, services)
@@ -189,7 +212,7 @@ def check_van(stack: Stack, chosen: argparse.Namespace) -> None:
 def check(stack: Stack, chosen: argparse.Namespace) -> None:
     if chosen.without:
         say(f"left out: {', '.join(chosen.without)}")
-    prepare(stack)
+    prepare(stack, chosen)
     (check_site if stack.profile == "site" else check_van)(stack, chosen)
 
 
@@ -197,12 +220,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--profile", choices=STANDING, default="site", help="site, or single: a van (root)")
     parser.add_argument("--without", action="append", default=[], choices=STANDING["site"], help="leave this out")
+    parser.add_argument("--outward", action="store_true", help="also post alerts by webhook, and send an alarm on")
     parser.add_argument("--scale", action="store_true", help="also run three detectors")
     parser.add_argument("--downstream", action="store_true", help="also read alerts as a system outside does")
     parser.add_argument("--standalone", action="store_true", help="also try to get out of each container (root)")
     parser.add_argument("--outages", action="store_true", help="also kill containers, and stop them (root)")
     parser.add_argument("--keep", action="store_true", help="leave the project running")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.outward and chosen.profile != "site":
+        parser.error("--outward: the webhook reads Kafka, which only a site has")
+    return chosen
 
 
 def main() -> None:

@@ -90,18 +90,23 @@ def _container(content: dict[str, Any]) -> Container:
 
 
 class Stack:
-    """The project of one profile, `site` or `single`, through docker compose."""
+    """The project of one profile, `site` or `single`, through docker compose.
+
+    `beside`: profiles that are on with it. `settings`: more of what .env.example lists.
+    """
 
     def __init__(self, profile: str, *files: str) -> None:
         self.profile = profile
         self.files = list(files)
+        self.beside: tuple[str, ...] = ()
+        self.settings: dict[str, str] = {}
         self.prometheus_port, self.grafana_port, self.downstream_port = free_port(), free_port(), free_port()
 
     def _environment(self, profile: str | None) -> dict[str, str]:
         return {
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
-            "COMPOSE_PROFILES": profile or self.profile,
+            "COMPOSE_PROFILES": profile or ",".join((self.profile, *self.beside)),
             "COMPOSE_FILE": ":".join(self.files),
             "COMPOSE_HTTP_TIMEOUT": "600",  # docker-compose 1.29 gives the engine one minute for an answer
             "OVERT_SITE": f"./out/smoke/{self.profile}",
@@ -110,6 +115,7 @@ class Stack:
             "OVERT_PROMETHEUS_PORT": str(self.prometheus_port),
             "OVERT_GRAFANA_PORT": str(self.grafana_port),
             "OVERT_DOWNSTREAM_PORT": str(self.downstream_port),
+            **self.settings,
         }
 
     def run(self, *command: str | Path, profile: str | None = None, stdin: str | None = None) -> str:
@@ -195,7 +201,7 @@ class Stack:
 
     def remove(self) -> None:
         """Containers, networks and volumes, those of `run` and of a run that was killed too."""
-        self.compose("down", "-v", "--remove-orphans", profile="site,single,tool,pull,import")
+        self.compose("down", "-v", "--remove-orphans", profile="site,single,tool,pull,import,webhook,alarms")
         left = {
             "rm --force --volumes": ("ps", "--all"),
             "network rm": ("network", "ls"),

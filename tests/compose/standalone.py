@@ -6,7 +6,8 @@ A network namespace stands for the world outside: it answers HTTP, names and ech
 A container on an ordinary network reaches it, which shows that the test can fail. Then each container of the project
 tries: from its network namespace as root, which no container is, and once more as itself where it is Overt's. A
 camera's place is taken by a container on the cameras' network; only who reads cameras may reach it. Who has a route, by
-a profile of its own, must get out: else that profile serves nothing.
+a profile of its own, must get out: else that profile serves nothing. It also tries each port on which another container
+of the project listens, and must reach those that HAS_ROUTE names and no other.
 Exit code 0: nobody got out who may not; 1: somebody did.
 """
 
@@ -27,7 +28,10 @@ NAMESPACE, LINK, ORDINARY = "overt-outside", "overt-out", "overt-ordinary"
 HOST, OUTSIDE = "198.51.100.1", "198.51.100.2"  # TEST-NET-2 (RFC 5737): nobody's
 READS_CAMERAS = {"frame", "van"}
 PUBLISHED = {"prometheus", "grafana"}
-HAS_ROUTE = {"models-pull", "webhook", "alertmanager"}  # each a profile of its own that starts with no other
+ON_THE_BUS = {"kafka", "redis", "registry", "frame", "detector", "embedder", "matcher", "alerter", "statistics"}
+# Each a profile of its own that starts with no other; and what of the project it may reach.
+HAS_ROUTE = {"models-pull": set[str](), "webhook": ON_THE_BUS | {"prometheus"}, "alertmanager": {"prometheus"}}
+_LISTENS, _LOOPBACK = "0A", ("7F", "01000000")  # 127.0.0.0/8, ::1, as the kernel writes them
 _AT_ONCE = 4  # containers; most of a probe is waiting
 _PATIENCE_S = 120.0  # for what this test starts itself: on a busy machine a Python needs seconds
 
@@ -133,6 +137,34 @@ def probed_as_itself(one: Container, camera: str) -> dict[str, bool | str]:
     return found
 
 
+def listening(pid: int) -> set[int]:
+    """The ports on which somebody listens for others, in the network namespace of a process (proc(5), net/tcp)."""
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            local, state = line.split()[1:4:2]
+            address, port = local.split(":")
+            if state == _LISTENS and not address.endswith(_LOOPBACK):
+                ports.add(int(port, 16))
+    return ports
+
+
+def reached(one: Container, others: list[Container]) -> tuple[set[str], list[str]]:
+    """The services of which some port answers a container that has a route, and what of it is wrong."""
+    doors = {
+        f"{address}:{port}": other.service
+        for other in others
+        if other.service != one.service
+        for address in other.addresses
+        for port in listening(other.pid)
+    }
+    within = ("nsenter", "-t", str(one.pid), "-n")
+    found = {doors[door] for door in told(*within, sys.executable, str(HERE / "reach.py"), *doors).split()}
+    may = HAS_ROUTE[one.service] & set(doors.values())
+    faults = [f"{one.service}: reaches {service}" for service in sorted(found - may)]
+    return found, faults + [f"{one.service}: does not reach {service}" for service in sorted(may - found)]
+
+
 def faults_of(one: Container, found: dict[str, bool | str]) -> list[str]:
     ways = {way: answer for way, answer in found.items() if way != "camera"}
     if one.service in HAS_ROUTE:
@@ -144,7 +176,7 @@ def faults_of(one: Container, found: dict[str, bool | str]) -> list[str]:
     return faults
 
 
-def tried(one: Container, camera: str) -> tuple[str, list[str]]:
+def tried(one: Container, camera: str, others: list[Container]) -> tuple[str, list[str]]:
     """What one container could reach, in words, and what of it is wrong."""
     found = probed(one, camera)
     faults = faults_of(one, found)
@@ -153,8 +185,12 @@ def tried(one: Container, camera: str) -> tuple[str, list[str]]:
         if own["raw socket"] != "not allowed":
             faults.append(f"{one.service}: may open a raw socket")
         faults += faults_of(one, own)
-    reached = ", ".join(way for way, answer in found.items() if answer is True)
-    return f"{one.service}: reaches {reached or 'nothing of it'}", faults
+    words = ", ".join(way for way, answer in found.items() if answer is True) or "nothing of it"
+    if one.service in HAS_ROUTE:
+        services, wrong = reached(one, others)
+        faults += wrong
+        words += f"; of the others {', '.join(sorted(services)) or 'none'}"
+    return f"{one.service}: reaches {words}", faults
 
 
 def check_control(free: Container, camera: str) -> None:
@@ -199,7 +235,8 @@ def main(project: str) -> int:
         free = stack.enter_context(container(image, network, "--dns", OUTSIDE, program=asleep))
         check_control(free, camera)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for words, wrong in pool.map(tried, sorted(running, key=lambda one: one.service), [camera] * len(running)):
+            running.sort(key=lambda one: one.service)
+            for words, wrong in pool.map(lambda one: tried(one, camera, running), running):
                 print(words)
                 faults += wrong
         arrived = set(seen.read_text().split())

@@ -29,9 +29,8 @@ from overt.runtime.webhook.service import WebhookService, endpoint_of
 from overt.runtime.world import memory_world
 from tests.support import messages as make
 from tests.support.bus import until
-from tests.support.webhook_receiver import SECRET, Letter, Receiver, Reply
+from tests.support.webhook_receiver import SECRET, Letter, Receiver, Reply, receivers_code
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "webhook.md"
 MAKE_CERTS = Path(__file__).resolve().parents[2] / "infra" / "security" / "make-dev-certs"
 QUICK = Patience(give_up_s=3600.0, first_s=0.05, longest_s=0.2)
 
@@ -114,9 +113,7 @@ def test_each_alert_arrives_signed_in_order_and_only_then_is_committed(tmp_path:
 
 def assert_verified_as_the_page_shows(letter: Letter) -> None:
     """By the receiver's code of docs/webhook.md, as printed."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)
+    names = receivers_code()
     is_ours = names["is_ours"]
     assert is_ours(letter.headers, letter.body, SECRET)
     assert not is_ours(letter.headers, letter.body + b" ", SECRET), "changed"

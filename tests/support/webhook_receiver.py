@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.support.child import free_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "webhook.md"
+
+
+def receivers_code() -> dict[str, Any]:
+    """What the receiver's code of docs/webhook.md defines, as printed there: `is_ours`."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-# Stands in for an image whose program Debian has: redis, prometheus; and a Java to run what is on Maven Central.
+# Stands in for an image whose program Debian has: redis, prometheus, alertmanager; and a Java to run what is on Maven Central.
 ARG DEBIAN
 FROM ${DEBIAN}
 ARG PACKAGES
