@@ -27,8 +27,8 @@ ended() {
 }
 trap ended EXIT
 
-wanted=(--frozen --quiet --no-emit-project --extra registry --extra evaluation --extra statistics --format requirements-txt
-  --output-file "$requirements")
+wanted=(--frozen --quiet --no-emit-project --extra registry --extra evaluation --extra statistics --extra tracing
+  --format requirements-txt --output-file "$requirements")
 if command -v c++ >/dev/null; then
   wanted+=(--extra hnsw)
 else

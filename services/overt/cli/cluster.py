@@ -28,6 +28,7 @@ from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
 from overt.runtime.topics import table
+from overt.runtime.tracing import open_tracing
 from overt.runtime.webhook.service import WebhookService
 from overt.runtime.wiring import STAGES, Wiring
 from overt.runtime.world import partition_count
@@ -73,8 +74,10 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
         pages = Pages(settings, metrics, counting.refresh)
         _serve(service, pages, stop, counting.run, counting.ready, lambda: counting.last_turn_s)
         return
+    tracing = open_tracing(settings, service)
+    click.get_current_context().call_on_close(tracing.close)
     if service == "webhook":
-        world = cluster_world(deployment, settings, realtime=realtime, client=service)
+        world = cluster_world(deployment, settings, realtime=realtime, client=service, tracing=tracing)
         posting = WebhookService(world, settings, metrics)
         pages = Pages(settings, metrics, lambda: None)
         _serve(service, pages, stop, posting.run, posting.ready, lambda: posting.last_turn_s)
@@ -83,7 +86,7 @@ def serve(service: str, deployment: Deployment, realtime: bool) -> None:
     demand_certificate(deployment, LoadedModels(deployment, settings, metrics), subjects, _log.warning)
     if service in ("matcher", "alerter"):
         demand_keyrings(deployment, settings)  # without them the first match could not be sealed: say so now
-    world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics)
+    world = cluster_world(deployment, settings, realtime=realtime, client=service, metrics=metrics, tracing=tracing)
     wiring = Wiring(world, settings, metrics, realtime=realtime)
     pages = Pages(settings, metrics, world.refresh)
     if service == "frame":

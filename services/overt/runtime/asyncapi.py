@@ -29,6 +29,16 @@ _HEADERS = {
     "offset": "Its offset, in decimal digits.",
 }
 """Of a dead letter, as `overt.runtime.worker` writes them."""
+_ON_THE_WAY = frozenset({"frame", "detector", "embedder", "matcher", "alerter"})
+_TRACED = {
+    "type": "object",
+    "properties": {
+        "traceparent": {
+            "type": "string",
+            "description": "W3C Trace Context of the frame that the record came of, where the site has traces on.",
+        }
+    },
+}
 
 _INTRODUCTION = """\
 Made by `overt topics asyncapi` of schemas/topics.yaml and schemas/*.avsc: change those.
@@ -153,10 +163,12 @@ def _message(name: str, spec: TopicSpec, schema_of: Callable[[str], Schema]) -> 
             "bindings": {"kafka": binding},
         }
     schema = schema_of(spec.record)
+    headers = {"headers": _TRACED} if _ON_THE_WAY.intersection(spec.producers) else {}
     return {
         "name": f"{schema['namespace']}.{spec.record}",
         "title": spec.record,
         "summary": schema["doc"],
+        **headers,
         "payload": {"schemaFormat": _AVRO, "schema": schema},
         "bindings": {
             "kafka": {

@@ -36,6 +36,7 @@ from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.state import RedisState
 from overt.runtime.state_codec import StateCodec
 from overt.runtime.topics import Action, Change, Topics, load_topics, plan
+from overt.runtime.tracing import NO_TRACING, Tracing
 from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
 from overt.runtime.wipe import wipe
@@ -47,7 +48,13 @@ _RECORD_TOPIC = {cls.__name__: topic for cls, topic in TOPIC_OF.items()}
 
 
 def cluster_world(
-    deployment: Deployment, settings: Settings, *, realtime: bool, client: str, metrics: Metrics | None = None
+    deployment: Deployment,
+    settings: Settings,
+    *,
+    realtime: bool,
+    client: str,
+    metrics: Metrics | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> World:
     """Everything a service needs to speak to the cluster. Nothing connects before it is first used.
 
@@ -91,6 +98,7 @@ def cluster_world(
         spend=wipe,
         may_capture=guard.may_capture,
         chores=keys.chores,
+        tracing=tracing,
     )
 
 

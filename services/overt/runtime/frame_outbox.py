@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from overt.messages import Frame
-from overt.ports import Codec, Sink, Unavailable
+from overt.ports import Codec, Reason, Sink, Unavailable
 from overt.runtime.frame_rules import Dropped
 from overt.runtime.metrics import Metrics
+from overt.runtime.tracing import Tracing, Trail
 
 _log = logging.getLogger(__name__)
 _REST_S = 0.5
@@ -41,6 +42,7 @@ class Outbox:
         realtime: bool,
         flush_s: float,
         monotonic: Callable[[], float],
+        tracing: Tracing,
     ) -> None:
         self._sink = sink
         self._codec = codec
@@ -49,6 +51,7 @@ class Outbox:
         self._realtime = realtime
         self._flush_s = flush_s
         self._monotonic = monotonic
+        self._tracing = tracing
         self._entries: list[Entry] = []
         self._refused: set[str] = set()
         self._rests_until_s: float | None = None
@@ -80,8 +83,10 @@ class Outbox:
             return ()
         began_s = self._monotonic()
         try:
-            sent = [entry for entry in self._entries if self._produce(entry)]
-            self._sink.flush(self._flush_s)
+            frames = [entry.frame for entry in self._entries]
+            with self._tracing.sending(self._topic, frames, realtime=self._realtime) as trail:
+                sent = [entry for index, entry in enumerate(self._entries) if self._produce(entry, index, trail)]
+                self._sink.flush(self._flush_s)
         except Unavailable as error:
             self._put_back(str(error))
             return ()
@@ -92,12 +97,13 @@ class Outbox:
         self._entries, self._rests_until_s = [], None
         return sent
 
-    def _produce(self, entry: Entry) -> bool:
+    def _produce(self, entry: Entry, index: int, trail: Trail) -> bool:
         frame = entry.frame
         try:
-            value = self._codec.encode(frame)
-            self._sink.produce(self._topic, key=frame.key, value=value, partition=entry.partition)
+            value, headers = self._codec.encode(frame), trail.headers(lambda: index)
+            self._sink.produce(self._topic, key=frame.key, value=value, partition=entry.partition, headers=headers)
         except ValueError as error:  # BadPicture, or a record that is larger than any broker takes
+            trail.rejected(index, Reason.UNENCODABLE)
             self._metrics.frames_dropped.labels(frame.camera_id, Dropped.UNENCODABLE.value).inc()
             if frame.camera_id not in self._refused:
                 self._refused.add(frame.camera_id)

@@ -28,6 +28,7 @@ from overt.runtime.frame_reading import CameraReading
 from overt.runtime.frame_room import ASK_EVERY_S, Room
 from overt.runtime.frame_rules import CameraPlan, CameraSummary, Dropped, FrameRules, source_of
 from overt.runtime.metrics import Metrics
+from overt.runtime.tracing import NO_TRACING, Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class FrameService:
         may_capture: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
         opens: OpenReader = open_reader,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._opens = opens
         self._may_capture = may_capture
@@ -95,6 +97,7 @@ class FrameService:
             realtime=rules.realtime,
             flush_s=rules.flush_s,
             monotonic=monotonic,
+            tracing=tracing,
         )
         self._readings: dict[str, CameraReading] = {}
         self._finished: set[str] = set()

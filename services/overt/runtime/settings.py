@@ -124,6 +124,15 @@ class Settings(BaseSettings):
     webhook_give_up_s: float = Field(
         default=3600.0, ge=60, le=2_678_400, description="Age in seconds at which an alert becomes a dead letter."
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where spans go: a collector's OTLP address, http://collector:4318/v1/traces; none: no traces.",
+    )
+    otlp_ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that the collector's must be signed by; none: those of requests."
+    )
+    trace_share: float = Field(default=1.0, ge=0, le=1, description="Share of the frames that are followed.")
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /healthz and /readyz listen.")
     watched_disks: dict[str, Path] = Field(
         default_factory=dict,

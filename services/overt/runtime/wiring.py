@@ -108,6 +108,7 @@ class Wiring:
             observe=observe,
             companion=companion,
             chores=chores,
+            tracing=world.tracing,
         )
 
     def frame_service(self, *, serving: bool = False) -> FrameService:
@@ -137,6 +138,7 @@ class Wiring:
             topic=world.topic("frames"),
             may_capture=world.may_capture,
             opens=self.opens,
+            tracing=world.tracing,
         )
 
     def locator(self) -> Locator:

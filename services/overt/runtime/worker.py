@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from overt.messages import Frame, Message, Sightings
@@ -47,6 +48,7 @@ from overt.runtime.metrics import Metrics
 from overt.runtime.origin import origin_of
 from overt.runtime.runners import Runner, say_failure
 from overt.runtime.tally import Tally
+from overt.runtime.tracing import NO_TRACING, Tracing, Trail
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +97,10 @@ class _Batch:
     messages: list[Message] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
+    def came_of(self, output: Any) -> int:
+        """The index of the polled record that an output came of."""
+        return self.kept[origin_of(output, self.messages)]
+
 
 class Worker:
     """Drives one stage. `run` blocks until it is told to stop, and then drains: the batch in hand is finished."""
@@ -113,6 +119,7 @@ class Worker:
         observe: Callable[[Sightings], None] | None = None,
         companion: Companion | None = None,
         chores: Callable[[], object] = lambda: None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._plan = plan
         self._runner = runner
@@ -125,6 +132,7 @@ class Worker:
         self._observe = observe
         self._companion = companion
         self._chores = chores
+        self._tracing = tracing
         self._window = RejectWindow(plan.limit)
         self._assigned: set[TopicPartition] = set()
         self._joined = False
@@ -168,7 +176,8 @@ class Worker:
                     return 0
             records = self._source.poll(self._plan.most, self._plan.poll_s)  # 1
             if records:
-                self._work_off(records)
+                with self._tracing.working(self._plan.service, records) as trail:
+                    self._work_off(records, trail)
             self._go_on()
         except Unavailable as error:
             self._put_back(records, str(error))
@@ -181,16 +190,16 @@ class Worker:
             self._look_around()
         return len(records)
 
-    def _work_off(self, records: Sequence[Record]) -> None:
+    def _work_off(self, records: Sequence[Record], trail: Trail) -> None:
         batch = self._decode(records)  # 2
         started = time.perf_counter()
         outcome = self._runner.run(batch.messages)  # 3
         took = time.perf_counter() - started
         now = self._clock()
         outputs = [m if isinstance(m, Sightings) else self._stamp(m, now) for m in outcome.outputs]
-        sent, unsent = self._produce(outputs, batch.messages)  # 4
+        sent, unsent = self._produce(outputs, batch, trail)  # 4
         rejects = batch.rejects + [Reject(batch.kept[r.index], r.reason) for r in (*outcome.rejects, *unsent)]
-        self._bury(rejects, records)
+        self._bury(rejects, records, trail)
         self._sink.flush(self._plan.flush_s)  # 5
         self._runner.keep()  # 6
         self._source.commit(records)  # 7
@@ -232,9 +241,9 @@ class Worker:
         self._tally.arrived(message, record.timestamp_us, late=late)
         return late
 
-    def _produce(self, outputs: Sequence[Any], inputs: Sequence[Message]) -> tuple[list[Any], list[Reject]]:
-        """Queues the outputs. Returns those that can be sent, and a reject (an index of `inputs`) for each input of
-        which something cannot be: it would fail the same way for ever, and everything else waits for it."""
+    def _produce(self, outputs: Sequence[Any], batch: _Batch, trail: Trail) -> tuple[list[Any], list[Reject]]:
+        """Queues the outputs. Returns those that can be sent, and a reject (an index of the batch's messages) for each
+        input of which something cannot be: it would fail the same way for ever, and everything else waits for it."""
         sent, blamed = [], set[int]()
         for output in outputs:
             if isinstance(output, Sightings):
@@ -242,18 +251,21 @@ class Worker:
                     self._observe(output)
                 continue
             topic, partition = self._plan.route(output)
+            headers = trail.headers(partial(batch.came_of, output))
             try:
-                self._sink.produce(topic, key=output.key, value=self._codec.encode(output), partition=partition)
+                value = self._codec.encode(output)
+                self._sink.produce(topic, key=output.key, value=value, partition=partition, headers=headers)
             except (BadPicture, TooLarge) as error:
                 say_failure(self._plan.service, error)
-                blamed.add(origin_of(output, inputs))
+                blamed.add(origin_of(output, batch.messages))
             else:
                 sent.append(output)
         return sent, [Reject(index, Reason.UNENCODABLE) for index in sorted(blamed)]
 
-    def _bury(self, rejects: Sequence[Reject], records: Sequence[Record]) -> None:
+    def _bury(self, rejects: Sequence[Reject], records: Sequence[Record], trail: Trail) -> None:
         """Queues a dead letter for each reject."""
         for reject in rejects:
+            trail.rejected(reject.index, reject.reason)
             origin = records[reject.index]
             headers = {
                 "stage": self._plan.service,

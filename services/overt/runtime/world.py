@@ -14,6 +14,7 @@ from overt.runtime.codec import PassingCodec
 from overt.runtime.lease import MemoryLeases
 from overt.runtime.memory import MemoryBus
 from overt.runtime.state_codec import StateCodec
+from overt.runtime.tracing import NO_TRACING, Tracing
 from overt.runtime.watchlist import Attendance, leave
 
 
@@ -51,6 +52,8 @@ class World:
     """Whether the site is not paused by its guard. In one process nobody adjudicates, and it never is."""
     chores: Callable[[], None] = lambda: None
     """What must be done now and then while a service runs: keys whose time is over are destroyed."""
+    tracing: Tracing = NO_TRACING
+    """By which a frame is followed through the services. In one process there is no way between them."""
     _partitions: Mapping[str, int] = field(init=False, repr=False)
     """By camera; looked at for every message, with a thousand cameras too."""
 

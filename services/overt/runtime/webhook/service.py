@@ -51,6 +51,7 @@ class WebhookService:
             clock=now_us,
             companion=self._delivery,
             chores=self._delivery.tell,
+            tracing=world.tracing,
         )
 
     @property
