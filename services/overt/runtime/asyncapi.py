@@ -14,6 +14,7 @@ import yaml
 
 from overt import __version__
 from overt.runtime.avro import Schema
+from overt.runtime.dead_letters import HEADERS
 from overt.runtime.grants import DOWNSTREAM
 from overt.runtime.topics import Topics, TopicSpec
 
@@ -21,14 +22,6 @@ VERSION = "3.0.0"
 _BINDING = "0.5.0"
 _AVRO = "application/vnd.apache.avro;version=1.9.0"
 _WIRE = "application/vnd.confluent.avro"
-_HEADERS = {
-    "stage": "The service that could not process the record.",
-    "reason": "Why, of a closed list.",
-    "topic": "Where the record lies.",
-    "partition": "Its partition, in decimal digits.",
-    "offset": "Its offset, in decimal digits.",
-}
-"""Of a dead letter, as `overt.runtime.worker` writes them."""
 _ON_THE_WAY = frozenset({"frame", "detector", "embedder", "matcher", "alerter"})
 _TRACED = {
     "type": "object",
@@ -149,7 +142,7 @@ def _operation(action: str, name: str, roles: list[str]) -> dict[str, Any]:
 def _message(name: str, spec: TopicSpec, schema_of: Callable[[str], Schema]) -> dict[str, Any]:
     binding: dict[str, Any] = {"key": {"type": "string", "description": spec.key}, "bindingVersion": _BINDING}
     if name == "deadletters":
-        properties = {header: {"type": "string", "description": said} for header, said in _HEADERS.items()}
+        properties = {header: {"type": "string", "description": said} for header, said in HEADERS.items()}
         return {
             "title": "Dead letter",
             "description": "What a service could not process. It has no value: headers say where the record lies.",

@@ -43,6 +43,7 @@ from overt.ports import (
     Unavailable,
     Undecodable,
 )
+from overt.runtime.dead_letters import headers_of
 from overt.runtime.limit import RejectLimit, RejectWindow
 from overt.runtime.metrics import Metrics
 from overt.runtime.origin import origin_of
@@ -267,13 +268,7 @@ class Worker:
         for reject in rejects:
             trail.rejected(reject.index, reject.reason)
             origin = records[reject.index]
-            headers = {
-                "stage": self._plan.service,
-                "reason": reject.reason.value,
-                "topic": origin.topic,
-                "partition": str(origin.partition),
-                "offset": str(origin.offset),
-            }
+            headers = headers_of(self._plan.service, reject.reason, origin)
             self._sink.produce(self._plan.deadletters, key=origin.key, value=None, headers=headers)
 
     def _put_back(self, records: Sequence[Record], why: str) -> None:
