@@ -6,9 +6,11 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.sharedctypes import SynchronizedBase
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from overt.detector.state import DetectorState, Shots, Track
 from overt.messages import Box, Face, Frame
 from overt.picture import Picture
-from overt.ports import Record, Source
+from overt.ports import Rebalance, Record, Source, TopicPartition
 from overt.runtime.metrics import Metrics
 from overt.runtime.runners import StatefulRunner
 from overt.runtime.wiring import Wiring
@@ -88,18 +90,52 @@ def _has_a_face(frame: Frame) -> bool:
     return (frame.frame_seq + int(frame.camera_id[1:])) % _FACE_EVERY == 0
 
 
-class Counted:
-    """A source that notes what was committed of each partition (`overt.ports.Source`)."""
+class Held:
+    """Notes how many partitions a replica holds, once its worker knows it (`overt.ports.Rebalance`)."""
 
-    def __init__(self, source: Source, done: Any) -> None:
+    def __init__(self, worker: Rebalance, note: Callable[[int], None]) -> None:
+        self._worker = worker
+        self._note = note
+        self._held: set[TopicPartition] = set()
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """See Rebalance."""
+        self._worker.assigned(partitions)
+        self._held.update(partitions)
+        self._note(len(self._held))
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """See Rebalance."""
+        self._worker.revoked(partitions)
+        self._gone(partitions)
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """See Rebalance."""
+        self._worker.lost(partitions)
+        self._gone(partitions)
+
+    def _gone(self, partitions: Sequence[TopicPartition]) -> None:
+        self._held.difference_update(partitions)
+        self._note(len(self._held))
+
+
+class Counted:
+    """A source that notes what it holds and what was committed of each partition (`overt.ports.Source`)."""
+
+    def __init__(self, source: Source, shared: Shared, number: int) -> None:
         self._source = source
-        self._done = done
+        self._shared = shared
+        self._number = number
+
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+        """The worker hears of partitions before they are counted."""
+        self._source.subscribe(topics, Held(rebalance, partial(setitem, self._shared.assigned, self._number)))
 
     def commit(self, records: Sequence[Record]) -> None:
         """Counted only when the bus has taken it."""
         self._source.commit(records)
         for record in records:
-            self._done[record.partition] += 1
+            self._shared.done[record.partition] += 1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
@@ -110,26 +146,31 @@ def replicate(site: Site, number: int, model_s: float | None, shared: Shared, st
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("overt").setLevel(logging.ERROR)
     spent_s = [0.0] * len(PARTS)
-    world = _watched(site.world("detector"), shared, spent_s)
+    world = _watched(site.world("detector"), shared, number, spent_s)
     metrics = Metrics()
     stopped = threading.Event()
     worker = _real(world, site, metrics) if model_s is None else _sleeping(world, Sleeper(model_s), metrics)
-    worker._runner = Timed(worker._runner, spent_s, run="stage")  # as `overt_batch_seconds` has it
     worker.open()
     try:
         while not stopped.is_set() and not stop.value:  # type: ignore[attr-defined]
             shared.batches[number] += worker.turn() > 0
-            shared.assigned[number] = len(worker._assigned)
+            spent_s[PARTS.index("stage")] = stage_s(metrics)
             shared.parts_s[number * len(PARTS) : (number + 1) * len(PARTS)] = spent_s
     finally:
         worker.close()
 
 
-def _watched(world: World, shared: Shared, spent_s: list[float]) -> World:
+def stage_s(metrics: Metrics) -> float:
+    """Seconds that stages have worked on batches until now, as `overt_batch_seconds` has it."""
+    samples = (sample for family in metrics.batch_seconds.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name.endswith("_sum"))
+
+
+def _watched(world: World, shared: Shared, number: int, spent_s: list[float]) -> World:
     """The same world, with what its bus and its store take noted in `spent_s`."""
 
     def source(group: str) -> Any:
-        return Timed(Counted(world.source(group), shared.done), spent_s, poll="waits", commit="commit")
+        return Timed(Counted(world.source(group), shared, number), spent_s, poll="waits", commit="commit")
 
     def sink() -> Any:
         return Timed(world.sink(), spent_s, flush="flush")
