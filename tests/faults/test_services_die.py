@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import SERVICES, Cluster, deployment, distinct
-from tests.support.heaps import Heaps, observed
+from tests.support.heaps import MOST_KEPT_KB, Heaps, observed
 from tests.support.judgement import Judgement, judge
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.ordeal import COOLDOWN_S, KEY_LIFE_S, LISTED, Ordeal, recognised, street
@@ -28,9 +28,6 @@ DOWN_S = 1.5
 STOPPED_S = 20.0
 STEADY_S = 105.0
 """So that each service, since it was killed, has been under load for three minutes."""
-MOST_KEPT_KB = {"frame": 0.4, "detector": 0.4, "embedder": 0.8, "matcher": 0.8, "alerter": 0.8}
-"""Of each item that a service has worked off: frames for frame and detector, then faces, embeddings, matches. A crop
-has 38 kB, a vector 0.9 kB, a frame 27 kB as JPEG."""
 FEWEST = {"frame": 1200, "detector": 1200, "embedder": 200, "matcher": 200, "alerter": 120}
 """Items that it is judged by: some half of what there are where no frame is lost."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import subprocess
@@ -14,19 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.growth import Reading, kept_an_item
-from tests.support.heaps import in_use_kb, observed
+from tests.support.heaps import MOST_KEPT_KB, in_use_kb, observed
 
 CROP_KB = 112 * 112 * 3 / 1000
 VECTOR_KB = 0.9
 FACES = 450.0
-STEPS_KB = ((120.0, 24_000.0), (200.0, 1_000.0), (310.0, 8_000.0))
+STEPS_KB = ((30.0, 143_000.0), (200.0, 138_000.0), (310.0, 8_000.0))
 """Of an embedder that got larger and larger batches."""
+MOST_KB = MOST_KEPT_KB["embedder"]
 
 
 def _three_minutes(
     kept_kb: float, seed: int, *, faces: float = FACES, steps: tuple[tuple[float, float], ...] = ()
 ) -> list[Reading]:
-    """A reading a second. Faces come when they like, some are in hand now and then, and the rest is never the same."""
+    """A reading a second, as an embedder's: faces come when they like, some are in hand, and it goes on warming up."""
     draw = random.Random(seed)
     came = sorted(draw.uniform(0, 180) for _ in range(int(faces)))
     readings = []
@@ -34,20 +36,23 @@ def _three_minutes(
         items = float(sum(at <= second for at in came))
         in_hand = draw.expovariate(1 / 3_000) if draw.random() < 0.4 else 0.0
         taken = sum(size for at, size in steps if items >= at)
-        readings.append((items, 60_000 + kept_kb * items + taken + in_hand + draw.gauss(0, 5)))
+        warm = 100 * (1 - math.exp(-second / 60))
+        readings.append((items, 60_000 + warm + kept_kb * items + taken + in_hand + draw.gauss(0, 5)))
     return readings
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("kept_kb", [CROP_KB, VECTOR_KB])
 def test_a_crop_or_a_vector_kept_of_each_face_is_seen_beside_steps(kept_kb: float, seed: int) -> None:
-    assert kept_an_item(_three_minutes(kept_kb, seed, steps=STEPS_KB)) == pytest.approx(kept_kb, rel=0.15, abs=0.4)
+    found = kept_an_item(_three_minutes(kept_kb, seed, steps=STEPS_KB))
+    assert found > MOST_KB
+    assert found == pytest.approx(kept_kb, rel=0.25, abs=0.5)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("steps", [(), STEPS_KB, ((220.0, -30_000.0),)])
 def test_steps_and_what_is_in_hand_are_not_kept(steps: tuple[tuple[float, float], ...], seed: int) -> None:
-    assert abs(kept_an_item(_three_minutes(0.0, seed, steps=steps))) < 0.4
+    assert abs(kept_an_item(_three_minutes(0.0, seed, steps=steps))) < MOST_KB
 
 
 @given(
