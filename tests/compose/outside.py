@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 _ETH_P_IP = 0x0800
@@ -21,7 +22,10 @@ def serve_names(address: str) -> None:
             question, asker = answering.recvfrom(512)
             head = question[:2] + struct.pack(">5H", 0x8180, 1, 1, 0, 0)
             record = struct.pack(">3HIH", 0xC00C, 1, 1, 0, 4) + socket.inet_aton(address)
-            answering.sendto(head + question[12:] + record, asker)
+            with suppress(
+                OSError
+            ):  # who came with an address to which no way leads back gets no answer; the next one does
+                answering.sendto(head + question[12:] + record, asker)
 
 
 def write_who_comes(address: str, seen: Path) -> None:

@@ -239,6 +239,7 @@ def main(project: str) -> int:
             for words, wrong in pool.map(lambda one: tried(one, camera, running), running):
                 print(words)
                 faults += wrong
+        check_control(free, camera)  # else who came late found nobody there
         arrived = set(seen.read_text().split())
     faults += arrivals(running, arrived)
     free_to_go = sum(one.service in HAS_ROUTE for one in running)
