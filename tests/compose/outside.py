@@ -22,9 +22,7 @@ def serve_names(address: str) -> None:
             question, asker = answering.recvfrom(512)
             head = question[:2] + struct.pack(">5H", 0x8180, 1, 1, 0, 0)
             record = struct.pack(">3HIH", 0xC00C, 1, 1, 0, 4) + socket.inet_aton(address)
-            with suppress(
-                OSError
-            ):  # who came with an address to which no way leads back gets no answer; the next one does
+            with suppress(OSError):  # no way leads back to some who ask: the next is answered all the same
                 answering.sendto(head + question[12:] + record, asker)
 
 
