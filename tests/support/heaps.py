@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 from types import TracebackType
@@ -43,8 +44,8 @@ class Heaps:
     """Follows all services, on a thread of its own, from where its block begins to where it ends."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self.readings: dict[tuple[str, int], list[Reading]] = defaultdict(list)
-        """Items worked off and kB in use, by service and process."""
+        self.readings: dict[tuple[str, int], list[tuple[float, Reading]]] = defaultdict(list)
+        """By service and process: seconds of the monotonic clock; items worked off, and kB in use."""
         self._cluster = cluster
         self._folder = folder
         self._stop = threading.Event()
@@ -60,14 +61,15 @@ class Heaps:
         self._stop.set()
         self._thread.join(30)
 
-    def worked_off(self) -> dict[str, tuple[float, float]]:
-        """By service, of that process which did most: how many items it has worked off, and what it kept of each, in
-        kB (`kept_an_item`)."""
-        most: dict[str, list[Reading]] = {}
-        for (name, _), readings in self.readings.items():
-            if readings[-1][0] >= most.get(name, [(0.0, 0.0)])[-1][0]:
-                most[name] = readings
-        return {name: (those[-1][0] - those[0][0], kept_an_item(those)) for name, those in most.items()}
+    def worked_off(self, seconds: float) -> dict[str, tuple[float, float]]:
+        """By service, of the process that was looked at last, and of its last so many seconds: how many items it has
+        worked off, and what it kept of each, in kB (`kept_an_item`)."""
+        last = {name: those for (name, _), those in sorted(self.readings.items(), key=lambda one: one[1][-1][0])}
+        found = {}
+        for name, those in last.items():
+            judged = [reading for at_s, reading in those if at_s >= those[-1][0] - seconds]
+            found[name] = judged[-1][0] - judged[0][0], kept_an_item(judged)
+        return found
 
     def _follow(self) -> None:
         while not self._stop.wait(_EVERY_S):
@@ -85,4 +87,4 @@ class Heaps:
         except (OSError, http.client.HTTPException, ValueError):
             return
         if replica.child.pid == pid:
-            self.readings[name, pid].append((items, held_kb))
+            self.readings[name, pid].append((time.monotonic(), (items, held_kb)))
