@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cluster import Cluster
 from tests.support.growth import Reading, kept_an_item
-from tests.support.heaps import MOST_KEPT_KB, in_use_kb, observed
+from tests.support.heaps import MOST_KEPT_KB, Heaps, in_use_kb, observed
 
 CROP_KB = 112 * 112 * 3 / 1000
 VECTOR_KB = 0.9
@@ -71,6 +73,14 @@ def test_what_came_all_at_once_is_a_part_without_a_reading() -> None:
 def test_too_few_readings_show_nothing(readings: list[Reading]) -> None:
     with pytest.raises(ValueError, match=r"readings?[,:]"):
         kept_an_item(readings)
+
+
+def test_judged_are_the_last_minutes_of_the_process_that_ran_last(tmp_path: Path) -> None:
+    heaps = Heaps(cast(Cluster, None), tmp_path)
+    heaps.readings["matcher-0", 9] = [(float(at), (2.0 * at, 500.0 * at)) for at in range(100)]
+    warming = [(100.0 + at, (2.0 * at, 300.0 * at)) for at in range(60)]
+    heaps.readings["matcher-0", 3] = warming + [(160.0 + at, (120.0 + 2.0 * at, 18_000.0 + at)) for at in range(181)]
+    assert heaps.worked_off(180.0) == {"matcher-0": (360.0, pytest.approx(0.5, rel=0.1))}
 
 
 HOARDER = """
