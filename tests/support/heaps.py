@@ -22,6 +22,8 @@ from tests.support.process import Service
 MOST_KEPT_KB = {"frame": 0.4, "detector": 0.4, "embedder": 0.8, "matcher": 0.8, "alerter": 0.8}
 """Of each item that a service has worked off: frames for frame and detector, then faces, embeddings, matches. Below a
 vector (0.9 kB), above what was seen without a leak within minutes: processes that warm up, 60 kB a minute at most."""
+_WARM_KB = 150.0
+"""What a process that warms up may take in three minutes, however few items a slow machine lets it have."""
 _INSIDE = Path(__file__).with_name("inside")
 _EVERY_S = 1.0
 
@@ -38,6 +40,11 @@ def in_use_kb(folder: Path, pid: int) -> float:
     if len(told) != 8:
         raise ValueError(f"process {pid} has not told yet what it has in use")
     return int.from_bytes(told, "little") / 1000
+
+
+def most_kept_kb(service: str, items: float) -> float:
+    """What a service may keep of each item, by how many there were."""
+    return max(MOST_KEPT_KB[service], _WARM_KB / items)
 
 
 class Heaps:

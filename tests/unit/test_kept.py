@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.cluster import Cluster
 from tests.support.growth import Reading, kept_an_item
-from tests.support.heaps import MOST_KEPT_KB, Heaps, in_use_kb, observed
+from tests.support.heaps import MOST_KEPT_KB, Heaps, in_use_kb, most_kept_kb, observed
 
 CROP_KB = 112 * 112 * 3 / 1000
 VECTOR_KB = 0.9
@@ -62,6 +62,11 @@ def test_steps_and_what_is_in_hand_are_not_kept(steps: tuple[tuple[float, float]
 def test_five_steps_up_wherever_they_are_change_nothing(kept_kb: float, steps: list[tuple[int, float]]) -> None:
     held = [(float(at), 90_000 + kept_kb * at + sum(size for when, size in steps if at >= when)) for at in range(241)]
     assert kept_an_item(held) == pytest.approx(kept_kb, abs=1e-6)
+
+
+def test_where_few_items_came_each_may_take_its_share_of_warming_up_and_a_crop_is_seen_all_the_same() -> None:
+    assert most_kept_kb("embedder", FACES) == MOST_KB < VECTOR_KB
+    assert most_kept_kb("embedder", 100) < CROP_KB / 20
 
 
 def test_what_came_all_at_once_is_a_part_without_a_reading() -> None:
