@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "infra" / "docker"
@@ -51,12 +52,6 @@ def wait_for(what: str, holds: Callable[[], bool], moved: Callable[[], object]) 
             waited_s = time.monotonic() - started_s
             raise SystemExit(f"smoke: not within {waited_s:.0f} s, nothing moves: {what}\nat last: {before}")
         time.sleep(2)
-
-
-def free_port() -> int:
-    with socket.socket() as asking:
-        asking.bind(("127.0.0.1", 0))
-        return int(asking.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.support.child import Child, ChildFailed, accepts
+from tests.support.child import Child, ChildFailed
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.ports import accepts
 from tests.support.process import Scrape, Service
 from tests.support.redis_server import RedisServer
 from tests.support.rtsp_server import RtspServer

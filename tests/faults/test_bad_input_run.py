@@ -20,8 +20,8 @@ import yaml
 
 from overt.picture import Bgr
 from tests.support import runs, walks
-from tests.support.child import free_port
 from tests.support.models import CACHE, real_model
+from tests.support.ports import free_port
 from tests.support.process import Service, overt
 
 LONGEST_S = 120

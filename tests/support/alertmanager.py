@@ -14,7 +14,8 @@ from typing import Any, Self
 
 import yaml
 
-from tests.support.child import Child, free_port
+from tests.support.child import Child
+from tests.support.ports import free_port
 
 CONFIG = Path(__file__).resolve().parents[2] / "infra" / "alertmanager" / "alertmanager.yml"
 TOKEN = "a-token-of-the-test"

@@ -13,8 +13,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.support.child import Child, ChildFailed, Started, free_port
+from tests.support.child import Child, ChildFailed, Started
 from tests.support.kafka_jars import KafkaUnavailable, docker_missing, jars, java_missing, kafka_version
+from tests.support.ports import free_port
 
 _SETTINGS = {
     "process.roles": "broker,controller",

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.support.child import free_port
+from tests.support.ports import free_port
 
 _AT_ONCE = 65_536
 

@@ -50,10 +50,10 @@ from overt.runtime.keyring import Keyring
 from overt.runtime.settings import Settings
 from overt.runtime.world import World
 from tests.support import messages as samples
-from tests.support.child import free_port
 from tests.support.cluster import deployment
 from tests.support.link import Link
 from tests.support.mirror_maker import MirrorMaker
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.scenes import TestScene
 from tests.support.secured import INFRA, Secrets, SecuredBroker

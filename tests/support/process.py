@@ -12,8 +12,9 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.child import Child, ChildFailed, Started, free_port
+from tests.support.child import Child, ChildFailed, Started
 from tests.support.netns import Machine
+from tests.support.ports import free_port
 
 # Not through a proxy that the environment may name.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

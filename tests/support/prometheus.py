@@ -18,7 +18,8 @@ from typing import Any, Self
 
 import yaml
 
-from tests.support.child import Child, free_port
+from tests.support.child import Child
+from tests.support.ports import free_port
 
 PROMETHEUS = Path(__file__).resolve().parents[2] / "infra" / "prometheus"
 RULES = tuple(sorted((PROMETHEUS / "rules").glob("*.yml")))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import redis
 
-from tests.support.child import Child, ChildFailed, Started, free_port
+from tests.support.child import Child, ChildFailed, Started
+from tests.support.ports import free_port
 
 
 @functools.cache

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.child import Child, ChildFailed, Started, accepts, free_port
+from tests.support.child import Child, ChildFailed, Started
+from tests.support.ports import accepts, free_port
 
 # Debian's bindings of GStreamer belong to its own Python, not to a virtual environment's.
 PYTHON = "/usr/bin/python3"

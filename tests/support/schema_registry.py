@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.child import Child, free_port
+from tests.support.child import Child
 from tests.support.kafka_jars import cache_folder, java_missing
+from tests.support.ports import free_port
 
 VERSION = "2.6.13.Final"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"

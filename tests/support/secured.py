@@ -14,9 +14,10 @@ from typing import Any, Self
 
 import redis
 
-from tests.support.child import Child, free_port
+from tests.support.child import Child
 from tests.support.cluster import Cluster
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.ports import free_port
 from tests.support.process import Service
 from tests.support.redis_server import RedisServer
 from tests.support.typed import Done, typed

@@ -25,9 +25,9 @@ from overt.runtime.runners import StatelessRunner
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.tracing import NO_TRACING, Tracing, open_tracing
 from overt.runtime.worker import Plan, Worker
-from tests.support.child import free_port
 from tests.support.collector import Collector
 from tests.support.messages import embedding
+from tests.support.ports import free_port
 
 KNOWN = {
     "messaging.system",
