@@ -31,11 +31,11 @@ from overt.governance.loading import load_deployment
 from overt.messages import AuditAction, Kind, WatchlistEntry
 from overt.picture import Picture
 from overt.runtime.cluster import TopicsAdmin, cluster_world, open_replicas
-from overt.runtime.deployment_key import create_deployment_key
-from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.keys.deployment_key import create_deployment_key
+from overt.runtime.keys.deployment_keyring import open_keyring
 from overt.runtime.loaded import open_registry
 from overt.runtime.settings import load_settings
-from overt.runtime.watchlist_changes import By, WatchlistChanges
+from overt.runtime.watchlist.changes import By, WatchlistChanges
 from overt.runtime.world import now_us
 
 _SERVICES = {"detector": 1, "embedder": 1, "matcher": 2, "alerter": 1, "frame": 1}

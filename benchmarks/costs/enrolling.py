@@ -15,7 +15,7 @@ from overt.governance.listing import layout_of
 from overt.identity import entry_id
 from overt.messages import Kind, WatchlistEntry
 from overt.picture import Bgr, Picture
-from overt.runtime.enrolment import enrol_folder
+from overt.runtime.watchlist.enrolment import enrol_folder
 
 _EARLY = 0.5  # the frame is looked for in this much of the video
 _EVERY = 3  # frames

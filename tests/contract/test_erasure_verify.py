@@ -21,9 +21,9 @@ from overt.erasure.search import Findings, Searcher
 from overt.messages import Message
 from overt.picture import encode
 from overt.runtime.cluster import TopicsAdmin
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
 from overt.runtime.erasure import Verdict, examine, kept_bytes
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
 from overt.runtime.redis_client import connect
 from overt.runtime.redis_contents import redis_values, stored_keys
 from overt.runtime.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from overt.ports import Leases, Unavailable
-from overt.runtime.lease import LeaseTable, MemoryLeases, RedisLeases
+from overt.runtime.frame.lease import LeaseTable, MemoryLeases, RedisLeases
 from overt.runtime.redis_client import connect
 from tests.support.redis_server import RedisServer
 

@@ -11,8 +11,8 @@ import pytest
 
 from overt.ports import Unavailable
 from overt.runtime.elapsed import elapsed_s
+from overt.runtime.keys.transient import MemoryTransientKeys, RedisTransientKeys, TransientKeys
 from overt.runtime.redis_client import Client, connect
-from overt.runtime.transient import MemoryTransientKeys, RedisTransientKeys, TransientKeys
 from tests.support.redis_server import RedisServer, redis_unavailable
 from tests.support.requirements import require
 

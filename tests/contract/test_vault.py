@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overt.ports import Custody, KeyGone, NotAuthentic, Unavailable, Vault
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys, RedisTransientKeys, TransientKeys
 from overt.runtime.redis_client import Client, connect
-from overt.runtime.transient import MemoryTransientKeys, RedisTransientKeys, TransientKeys
 from overt.runtime.vault import MAGIC, NoKeyring, SealingVault, read_header
 from tests.support.redis_server import RedisServer
 

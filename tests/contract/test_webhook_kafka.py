@@ -9,11 +9,11 @@ import pytest
 
 from overt.runtime.avro import AvroFormat, LocalRegistry
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
 from overt.runtime.kafka import KafkaLog, KafkaSettings, KafkaSink, apply_changes
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.topics import Action, Change
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import SealingVault
 from tests.support import messages as make
 from tests.support.bus import unique, until

@@ -16,7 +16,7 @@ from overt.frame.feed import threads_left
 from overt.frame.playback import Playback
 from overt.frame.source import parse_source
 from overt.picture import encode
-from overt.runtime.frame_rules import CameraPlan, FrameRules
+from overt.runtime.frame.rules import CameraPlan, FrameRules
 from tests.support.frame_site import BATCH, WHOLE, Site, run_beside_detector, wait_for
 
 RULES = {"batch": BATCH, "real time": FrameRules()}

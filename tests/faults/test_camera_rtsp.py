@@ -17,7 +17,7 @@ import pytest
 from overt.frame.camera import Patience
 from overt.frame.feed import threads_left
 from overt.picture import encode
-from overt.runtime.frame_rules import CameraPlan, FrameRules
+from overt.runtime.frame.rules import CameraPlan, FrameRules
 from tests.support.frame_site import WHOLE, Site, run_beside_detector, wait_for
 from tests.support.rtsp_server import RtspServer
 

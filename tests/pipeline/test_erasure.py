@@ -21,8 +21,8 @@ from overt.erasure.search import Findings, Searcher
 from overt.messages import Embedding, Face, Frame, Message, WatchlistEntry
 from overt.picture import encode
 from overt.runtime.canary import Canary, plant
-from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.erasure import Verdict, examine, kept_bytes
+from overt.runtime.keys.deployment_keyring import open_keyring
 from overt.runtime.redis_client import connect
 from overt.runtime.redis_contents import redis_values, stored_keys
 from overt.runtime.settings import Settings

@@ -14,12 +14,12 @@ import pytest
 from overt.messages import Alert, Kind
 from overt.runtime.avro import AvroFormat
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
 from overt.runtime.kafka import KafkaSettings, KafkaSink, apply_changes
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.registry import ServerRegistry
 from overt.runtime.topics import Action, Change
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import SealingVault
 from tests.support import messages as make
 from tests.support.bus import unique

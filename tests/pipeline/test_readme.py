@@ -17,13 +17,13 @@ from overt.cli import cli
 from overt.messages import TOPIC_OF, Alert
 from overt.runtime.avro import AvroFormat, LocalRegistry
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
 from overt.runtime.kafka import KafkaSettings, KafkaSink, apply_changes, existing_topics
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings
 from overt.runtime.topics import load_topics, plan
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import SealingVault
 from tests.support import messages as make
 from tests.support.bus import unique

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from overt.messages import Box, Kind
-from overt.runtime import enrolment
-from overt.runtime.deployment_key import create_deployment_key
+from overt.runtime.keys.deployment_key import create_deployment_key
+from overt.runtime.watchlist import enrolment
 from overt.watchlist import enrol
 from overt.watchlist.enrol import Extractor, Template, Unusable
 from tests.support import embedded, runs, walks

@@ -15,9 +15,9 @@ import pytest
 from overt.governance.loading import load_deployment
 from overt.messages import Alert, Pass
 from overt.runtime.embedded import EmbeddedRun
-from overt.runtime.enrolment import enrol_folder
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
+from overt.runtime.watchlist.enrolment import enrol_folder
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world
 from tests.support.cluster import Cluster

@@ -12,10 +12,10 @@ from typing import Any
 from overt.governance.deployment import Deployment
 from overt.messages import Alert, Sightings, WatchlistEntry
 from overt.runtime.embedded import EmbeddedRun
-from overt.runtime.enrolment import Enrolment, enrol_folder
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
+from overt.runtime.watchlist.enrolment import Enrolment, enrol_folder
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world
 from tests.support.models import CACHE

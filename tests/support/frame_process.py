@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from overt.runtime.codec import PassingCodec
-from overt.runtime.frame_rules import CameraPlan, FrameRules
-from overt.runtime.frame_service import FrameService
-from overt.runtime.lease import RedisLeases
+from overt.runtime.frame.lease import RedisLeases
+from overt.runtime.frame.rules import CameraPlan, FrameRules
+from overt.runtime.frame.service import FrameService
 from overt.runtime.metrics import Metrics
 from overt.runtime.redis_client import connect
 

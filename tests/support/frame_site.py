@@ -10,9 +10,9 @@ from typing import Any
 from overt.messages import Frame
 from overt.ports import Unavailable
 from overt.runtime.codec import PassingCodec
-from overt.runtime.frame_rules import CameraPlan, CameraSummary, FrameRules
-from overt.runtime.frame_service import FrameService
-from overt.runtime.lease import LeaseTable, MemoryLeases
+from overt.runtime.frame.lease import LeaseTable, MemoryLeases
+from overt.runtime.frame.rules import CameraPlan, CameraSummary, FrameRules
+from overt.runtime.frame.service import FrameService
 from overt.runtime.memory import MemoryBus
 from overt.runtime.metrics import Metrics
 

@@ -43,10 +43,10 @@ from overt.messages import Message
 from overt.picture import Picture
 from overt.ports import Follower, Record
 from overt.runtime.cluster import TopicsAdmin, cluster_world, wire_format
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
-from overt.runtime.deployment_keyring import open_keyring
 from overt.runtime.kafka import KafkaLog, KafkaSettings
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.deployment_keyring import open_keyring
+from overt.runtime.keys.keyring import Keyring
 from overt.runtime.settings import Settings
 from overt.runtime.world import World
 from tests.support import messages as samples

@@ -17,13 +17,13 @@ from overt.ports import Custody, KeyGone
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schemas
 from overt.runtime.cluster import TopicsAdmin
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_key import create_deployment_key
-from overt.runtime.enrolment import enrol_folder
+from overt.runtime.keys.deployment_key import create_deployment_key
 from overt.runtime.metrics import Metrics
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings
 from overt.runtime.state_codec import StateCodec
 from overt.runtime.vault import MAGIC
+from overt.runtime.watchlist.enrolment import enrol_folder
 from overt.runtime.wiring import STAGES, Wiring
 from overt.runtime.world import World
 from tests.support.cluster import Cluster

@@ -15,11 +15,11 @@ from overt.output.alerts_jsonl import alert_to_dict
 from overt.ports import KeyGone, Record
 from overt.runtime.avro import AvroFormat, LocalRegistry
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
-from overt.runtime.deployment_keyring import demand_keyrings, open_keyring, open_missing_keyring
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.deployment_keyring import demand_keyrings, open_keyring, open_missing_keyring
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.settings import Settings, SettingsError
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import DAY_US, SealingVault
 from overt.runtime.world import memory_world
 from tests.support import embedded, runs

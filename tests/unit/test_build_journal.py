@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from overt.messages import Box
-from overt.runtime.build_journal import LIFE_US, BuildJournal, JournalTaken
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.watchlist.journal import LIFE_US, BuildJournal, JournalTaken
 from overt.watchlist.enrol import Template, Unusable
 from tests.support.messages import unit
 

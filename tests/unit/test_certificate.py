@@ -33,11 +33,11 @@ from overt.evaluation.results import as_json, document
 from overt.evaluation.searches import MatedSearches, NonMatedSearches
 from overt.governance.deployment import Deployment
 from overt.runtime.certified import UNCERTIFIED, bound_to, certified, demand_certificate
-from overt.runtime.enrolment import Enrolment
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.quality_policy import quality_policy
 from overt.runtime.settings import Settings
+from overt.runtime.watchlist.enrolment import Enrolment
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world
 from tests.support import messages as make

@@ -18,9 +18,9 @@ from overt.picture import Form, Picture
 from overt.ports import Custody, KeyGone, NotAuthentic, Record, Undecodable
 from overt.runtime.avro import AvroFormat, LocalRegistry, to_plain
 from overt.runtime.codec import PassingCodec, SealingCodec, seal_context, sealed_fields
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
-from overt.runtime.keyring import Keyring
-from overt.runtime.transient import MemoryTransientKeys
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.vault import SealingVault
 from tests.support import messages as make
 from tests.support.messages import SCHEMAS, plain, records

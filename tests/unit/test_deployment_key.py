@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from overt.runtime.deployment_key import DeploymentKeyError, create_deployment_key, load_deployment_key
+from overt.runtime.keys.deployment_key import DeploymentKeyError, create_deployment_key, load_deployment_key
 
 
 def written(path: Path, text: str, mode: int = 0o600) -> Path:

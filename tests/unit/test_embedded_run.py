@@ -14,7 +14,7 @@ from overt.demo.deployments import own_deployment
 from overt.messages import Alert, Authority, Kind
 from overt.picture import Picture
 from overt.runtime.embedded import EmbeddedRun, StageFailed
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 from overt.runtime.memory import MemoryBus
 from overt.runtime.world import World, memory_world
 from tests.unit.test_memory_bus import consumer

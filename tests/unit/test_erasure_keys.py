@@ -17,10 +17,10 @@ from overt.erasure.keys import Ciphertext, opens, try_keys
 from overt.erasure.search import Findings, Searcher
 from overt.picture import encode
 from overt.ports import Custody
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
 from overt.runtime.erasure import Payload, kept_bytes, payload_of
-from overt.runtime.keyring import Keyring
-from overt.runtime.transient import MemoryTransientKeys
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.vault import MAGIC, SealingVault
 from tests.support.messages import pixels, unit
 

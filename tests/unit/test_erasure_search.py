@@ -19,8 +19,8 @@ from overt.erasure.search import Findings, Searcher
 from overt.picture import Form, encode
 from overt.ports import Custody
 from overt.runtime.erasure import kept_bytes, payload_of
-from overt.runtime.keys import OVERHEAD_BYTES
-from overt.runtime.transient import MemoryTransientKeys
+from overt.runtime.keys.key import OVERHEAD_BYTES
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.vault import HEADER_BYTES, MAGIC, SealingVault
 from tests.support.messages import pixels, unit
 

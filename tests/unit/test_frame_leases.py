@@ -12,10 +12,10 @@ import pytest
 from overt.picture import encode
 from overt.ports import Unavailable
 from overt.runtime.codec import PassingCodec
-from overt.runtime.frame_leases import LeaseKeeper
-from overt.runtime.frame_rules import CameraPlan, FrameRules
-from overt.runtime.frame_service import FrameService
-from overt.runtime.lease import MemoryLeases
+from overt.runtime.frame.lease import MemoryLeases
+from overt.runtime.frame.leases import LeaseKeeper
+from overt.runtime.frame.rules import CameraPlan, FrameRules
+from overt.runtime.frame.service import FrameService
 from tests.support.frame_site import STARTED_US, WHOLE, Site, run_beside_detector, wait_for
 
 

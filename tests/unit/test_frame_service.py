@@ -18,8 +18,8 @@ from overt.frame.stillness import StillRule
 from overt.messages import Frame, Message
 from overt.picture import encode
 from overt.runtime.codec import PassingCodec
-from overt.runtime.frame_rules import CameraPlan, FrameRules
-from overt.runtime.frame_service import FrameService
+from overt.runtime.frame.rules import CameraPlan, FrameRules
+from overt.runtime.frame.service import FrameService
 from tests.support.frame_site import BATCH, STARTED_US, WHOLE, Site, run_beside_detector, wait_for
 
 IMAGES = 30

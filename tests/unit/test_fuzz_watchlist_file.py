@@ -13,7 +13,7 @@ from hypothesis import given
 
 from overt.ports import Undecodable
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schema
-from overt.runtime.watchlist_file import WatchlistFileError
+from overt.runtime.watchlist.file import WatchlistFileError
 from tests.support.fuzz import damaged, examples
 from tests.support.messages import SCHEMAS, SPACE
 from tests.unit.test_watchlist_file import Desk, people

@@ -11,9 +11,9 @@ import pytest
 
 from overt.matcher.exact import ExactGallery
 from overt.matcher.live import Kind, Options
-from overt.runtime.gallery import ServedGallery, said
 from overt.runtime.metrics import Metrics
 from overt.runtime.report_facts import look_ups
+from overt.runtime.watchlist.gallery import ServedGallery, said
 from tests.support.messages import DIMENSION, SPACE
 from tests.unit.test_matcher_live import Clock, entry, found
 
@@ -66,7 +66,7 @@ def test_no_index_is_begun_before_everything_that_was_there_is_in(gallery: Serve
 def test_a_long_list_says_how_far_it_is_while_it_comes_in_and_not_afterwards(
     gallery: ServedGallery, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("overt.runtime.gallery._LOADING_TOLD_EVERY_S", 0.0)
+    monkeypatch.setattr("overt.runtime.watchlist.gallery._LOADING_TOLD_EVERY_S", 0.0)
     with caplog.at_level(logging.INFO):
         gallery.apply([entry(n, n) for n in range(50)])
         assert "gallery: 50 entries are in, 0 MB" in caplog.text

@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overt.ports import KeyGone, Unavailable
-from overt.runtime import keyring_file
-from overt.runtime.deployment_key import create_deployment_key, load_deployment_key
-from overt.runtime.keyring import Keyring
-from overt.runtime.keyring_format import (
+from overt.runtime.keys import keyring_file
+from overt.runtime.keys.deployment_key import create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring
+from overt.runtime.keys.keyring_format import (
     KeyringCorrupt,
     KeyringError,
     KeyringMissing,
@@ -38,8 +38,8 @@ HOUR_US = 3_600_000_000
 OPEN = """
 import os, signal, sys
 from pathlib import Path
-from overt.runtime.deployment_key import load_deployment_key
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import load_deployment_key
+from overt.runtime.keys.keyring import Keyring
 folder = Path(sys.argv[1])
 ring = Keyring(folder / "keyring", load_deployment_key(folder / "secret"), "d1")
 """
@@ -400,8 +400,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         ("os.fsync = die", True),
         ("os.link = die", True),
         ("os.replace = die", True),
-        ("import overt.runtime.keyring_file as f; f._sync_folder = die", False),
-        ("import overt.runtime.keyring_file as f; f._overwrite = die", False),
+        ("import overt.runtime.keys.keyring_file as f; f._sync_folder = die", False),
+        ("import overt.runtime.keys.keyring_file as f; f._overwrite = die", False),
     ],
 )
 def test_a_writer_killed_at_any_step_leaves_a_whole_file_and_the_next_one_cleans_up(

@@ -18,9 +18,9 @@ from overt.messages import Sightings
 from overt.output.report import MOST_SHOWN
 from overt.picture import Picture
 from overt.ports import Record, Undecodable
-from overt.runtime.enrolment import Enrolment
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
+from overt.runtime.watchlist.enrolment import Enrolment
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world
 from tests.support import messages as make

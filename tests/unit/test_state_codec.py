@@ -10,9 +10,9 @@ from overt.embedder.state import EmbedderState, FusedTrack
 from overt.messages import Embedding
 from overt.ports import Undecodable
 from overt.runtime.avro import AvroFormat, LocalRegistry
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.runners import StatefulRunner
 from overt.runtime.state_codec import StateCodec
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import MAGIC, SealingVault
 from tests.support import messages as make
 from tests.support.messages import SCHEMAS

@@ -17,7 +17,7 @@ from overt.messages import Frame
 from overt.picture import Picture
 from overt.ports import Record, Reject, Unavailable
 from overt.runtime.codec import PassingCodec
-from overt.runtime.frame_outbox import Entry, Outbox
+from overt.runtime.frame.outbox import Entry, Outbox
 from overt.runtime.memory import MemoryBus
 from overt.runtime.metrics import Metrics
 from overt.runtime.otlp import OtlpTracing, Telling

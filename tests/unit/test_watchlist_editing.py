@@ -17,8 +17,8 @@ from overt.cli.watchlist_edit import diff, merge, reseal
 from overt.cli.watchlist_end import destroy
 from overt.governance.loading import load_deployment
 from overt.messages import WatchlistEntry
-from overt.runtime.keyring import Keyring, create_deployment_key, entry_owner, load_deployment_key
-from overt.runtime.watchlist_file import WatchlistFile, WatchlistFileError
+from overt.runtime.keys.keyring import Keyring, create_deployment_key, entry_owner, load_deployment_key
+from overt.runtime.watchlist.file import WatchlistFile, WatchlistFileError
 from overt.watchlist.editing import differences, merged, renewed
 from tests.support.messages import entry, picture, unit
 from tests.support.typed import DEPLOYMENT
@@ -149,7 +149,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     settings = {"KEYRING_FILE": "ring", "DEPLOYMENT_KEY_FILE": "key", "DEPLOYMENT": "deployment.yaml"}
     for name, file in settings.items():
         monkeypatch.setenv(f"OVERT_{name}", str(tmp_path / file))
-    monkeypatch.setattr("overt.runtime.deployment_keyring.Keyring", _told(made.now_us))
+    monkeypatch.setattr("overt.runtime.keys.deployment_keyring.Keyring", _told(made.now_us))
     return made
 
 

@@ -22,10 +22,10 @@ from overt.cli.watchlist_file import show, verify
 from overt.cli.watchlist_pseudonyms import was_listed
 from overt.messages import WatchlistEntry
 from overt.ports import KeyGone
-from overt.runtime.keyring import Keyring, create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring, create_deployment_key, load_deployment_key
 from overt.runtime.vault import MAGIC
-from overt.runtime.watchlist_changes import PUBLISHED
-from overt.runtime.watchlist_file import WatchlistFile, WatchlistFileError
+from overt.runtime.watchlist.changes import PUBLISHED
+from overt.runtime.watchlist.file import WatchlistFile, WatchlistFileError
 from overt.watchlist.sealed import Destruction, Manifest, Pseudonyms, hidden
 from tests.support.messages import SPACE, entry, picture, unit
 from tests.support.typed import DEPLOYMENT

@@ -24,15 +24,15 @@ from overt.messages import AuditAction, WatchlistEntry
 from overt.ports import KeyGone, Record
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schemas
 from overt.runtime.codec import SealingCodec
-from overt.runtime.keyring import Keyring, create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring import Keyring, create_deployment_key, load_deployment_key
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.metrics import Metrics
 from overt.runtime.redis_client import connect
-from overt.runtime.replicas import RedisReplicas
 from overt.runtime.resources import schemas_dir
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import SealingVault
-from overt.runtime.watchlist import WatchlistView
-from overt.runtime.watchlist_changes import By, NotListed, WatchlistChanges
+from overt.runtime.watchlist.changes import By, NotListed, WatchlistChanges
+from overt.runtime.watchlist.following import WatchlistView
+from overt.runtime.watchlist.replicas import RedisReplicas
 from overt.runtime.world import memory_world
 from tests.support.messages import DIMENSION, SPACE, entry, picture, unit
 from tests.support.typed import DEPLOYMENT

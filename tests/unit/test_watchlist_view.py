@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from overt.messages import Message, Vector, WatchlistEntry
 from overt.picture import Picture
 from overt.ports import Codec, Follower, KeyGone, NotAuthentic, Record, Unavailable, Undecodable
-from overt.runtime import watchlist
 from overt.runtime.codec import PassingCodec
 from overt.runtime.memory import MemoryBus
 from overt.runtime.metrics import Metrics
-from overt.runtime.watchlist import WatchlistView
+from overt.runtime.watchlist import following
+from overt.runtime.watchlist.following import WatchlistView
 from overt.runtime.wipe import wipe
 from tests.support import messages as make
 from tests.support.messages import DIMENSION, SPACE, unit
@@ -200,7 +200,7 @@ def test_duplicate_late_and_out_of_order_updates_change_nothing(entries: list[Wa
     topic = Topic()
     topic.put(*entries)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watchlist, "_MOST", most)
+        patch.setattr(following, "_MOST", most)
         topic.turn(len(entries) + 2)
     gallery = topic.view.gallery()
     assert len(gallery) == 1
@@ -236,7 +236,7 @@ def test_a_matcher_is_waited_for_from_when_it_is_ready_until_it_ends() -> None:
     topic = Topic(attendance=told)
     topic.put(entry(1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watchlist, "_MOST", 1)
+        patch.setattr(following, "_MOST", 1)
         topic.put(entry(2))
         topic.turn(1)
         assert not told.attends()
@@ -299,7 +299,7 @@ def test_any_sequence_of_puts_and_removals_equals_a_dictionary(
     wanted: dict[str, int] = {}
     gone: set[str] = set()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watchlist, "_MOST", most)
+        patch.setattr(following, "_MOST", most)
         topic.turn(1)
         for number, seed in steps:
             if isinstance(number, str):
@@ -397,7 +397,7 @@ def test_a_copy_under_another_key_does_not_outlive_its_tombstone() -> None:
 
 def test_it_is_not_ready_before_everything_that_was_there_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """A matcher that answered sooner would let people pass who are on the list."""
-    monkeypatch.setattr(watchlist, "_MOST", 2)
+    monkeypatch.setattr(following, "_MOST", 2)
     topic = Topic()
     topic.put(*(entry(n) for n in range(7)))
     seen = []
@@ -433,7 +433,7 @@ def test_a_broker_that_hands_out_nothing_yet_is_not_mistaken_for_an_empty_list()
 @pytest.mark.parametrize("count", [0, 1, 2, 4])
 def test_it_becomes_ready_whatever_the_list_is_long(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the last piece is just as large as a piece may be, and when the list is empty."""
-    monkeypatch.setattr(watchlist, "_MOST", 2)
+    monkeypatch.setattr(following, "_MOST", 2)
     topic = Topic()
     topic.put(*(entry(n) for n in range(count)))
     topic.turn(count // 2 + 2)

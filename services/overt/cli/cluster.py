@@ -21,8 +21,8 @@ from overt.cli.watched import watched
 from overt.governance.deployment import Deployment
 from overt.runtime.certified import demand_certificate, subjects_listed
 from overt.runtime.cluster import TopicsAdmin, cluster_world
-from overt.runtime.deployment_keyring import demand_keyrings
 from overt.runtime.health import HealthServer
+from overt.runtime.keys.deployment_keyring import demand_keyrings
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics

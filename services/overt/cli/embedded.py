@@ -19,13 +19,13 @@ from overt.governance.loading import load_deployment
 from overt.runtime.certified import UNCERTIFIED, demand_certificate
 from overt.runtime.disks import Disks
 from overt.runtime.embedded import EmbeddedRun
-from overt.runtime.enrolment import Enrolment, enrol_folder
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 from overt.runtime.health import HealthServer
 from overt.runtime.loaded import open_registry
 from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
+from overt.runtime.watchlist.enrolment import Enrolment, enrol_folder
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world, now_us
 

@@ -12,7 +12,7 @@ from types import FrameType
 from overt.cli.errors import UserError
 from overt.output.webm import VideoError
 from overt.runtime.embedded import StageFailed
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 
 
 @contextmanager

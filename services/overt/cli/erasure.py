@@ -14,8 +14,8 @@ from overt.cli.options import deployment_option
 from overt.governance.deployment import Deployment
 from overt.runtime.canary import Control, control, plant, refused, seconds_on_disk, wait_out
 from overt.runtime.cluster import cluster_world, connect_redis
-from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
 from overt.runtime.erasure import Verdict, examine
+from overt.runtime.keys.deployment_keyring import open_keyring, open_missing_keyring
 from overt.runtime.settings import load_settings
 
 _SHOWN = 20

@@ -14,13 +14,13 @@ from overt.governance.loading import DeploymentError
 from overt.models.errors import ModelError
 from overt.ports import Unavailable
 from overt.runtime.avro import SchemaError
-from overt.runtime.deployment_key import DeploymentKeyError
 from overt.runtime.kafka import KafkaConfigError
-from overt.runtime.keyring_format import KeyringError
+from overt.runtime.keys.deployment_key import DeploymentKeyError
+from overt.runtime.keys.keyring_format import KeyringError
 from overt.runtime.logs import configure_logging
 from overt.runtime.settings import SettingsError
 from overt.runtime.topics import TopicsError
-from overt.runtime.watchlist_file import WatchlistFileError
+from overt.runtime.watchlist.file import WatchlistFileError
 
 _log = logging.getLogger(__name__)
 

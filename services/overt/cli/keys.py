@@ -10,7 +10,7 @@ import click
 from overt.governance.deployment import WindowState, window_state
 from overt.governance.loading import load_deployment
 from overt.governance.schema import json_schema
-from overt.runtime.keyring import create_deployment_key
+from overt.runtime.keys.keyring import create_deployment_key
 from overt.runtime.world import now_us
 
 _WINDOW = {

@@ -14,9 +14,9 @@ from overt.output.report import MOST_SHOWN, write_report
 from overt.output.webm import VideoError
 from overt.output.wording import KIND, clock
 from overt.picture import Picture
-from overt.runtime.enrolment import Enrolment
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 from overt.runtime.report_facts import damaged, gather, unread
+from overt.runtime.watchlist.enrolment import Enrolment
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 

@@ -18,17 +18,17 @@ from overt.governance.deployment import Deployment, WindowState, window_state
 from overt.governance.listing import WatchlistError
 from overt.messages import AuditAction
 from overt.ports import KeyGone
-from overt.runtime.build_journal import BuildJournal, JournalTaken
 from overt.runtime.cluster import cluster_world, open_replicas
-from overt.runtime.deployment_keyring import open_keyring
-from overt.runtime.enrolment import build as build_watchlist
-from overt.runtime.enrolment import enrol_folder
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_keyring import open_keyring
+from overt.runtime.keys.keyring import Keyring
 from overt.runtime.logs import configure_logging
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
-from overt.runtime.watchlist_changes import By, WatchlistChanges
-from overt.runtime.watchlist_file import WatchlistFile, WatchlistFileError
+from overt.runtime.watchlist.changes import By, WatchlistChanges
+from overt.runtime.watchlist.enrolment import build as build_watchlist
+from overt.runtime.watchlist.enrolment import enrol_folder
+from overt.runtime.watchlist.file import WatchlistFile, WatchlistFileError
+from overt.runtime.watchlist.journal import BuildJournal, JournalTaken
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world, now_us
 from overt.watchlist.report import as_json, as_text

@@ -18,7 +18,7 @@ from overt.messages import WatchlistEntry
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings, load_settings
-from overt.runtime.watchlist_file import WatchlistFile
+from overt.runtime.watchlist.file import WatchlistFile
 from overt.runtime.world import now_us
 from overt.watchlist.editing import Edited, differences, merged, renewed
 from overt.watchlist.report import advice

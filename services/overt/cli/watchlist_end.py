@@ -21,13 +21,13 @@ from overt.cli.watchlist_live import changing
 from overt.cli.watchlist_pseudonyms import deployment_key, write, write_pseudonyms
 from overt.governance.deployment import Deployment
 from overt.ports import Record
-from overt.runtime.deployment_key import DeploymentKey
-from overt.runtime.deployment_keyring import open_keyring
-from overt.runtime.derived_keys import signing_key
-from overt.runtime.keyring import Keyring, entry_owner
+from overt.runtime.keys.deployment_key import DeploymentKey
+from overt.runtime.keys.deployment_keyring import open_keyring
+from overt.runtime.keys.derived import signing_key
+from overt.runtime.keys.keyring import Keyring, entry_owner
 from overt.runtime.settings import Settings, load_settings
-from overt.runtime.watchlist_changes import PUBLISHED, By, WatchlistChanges
-from overt.runtime.watchlist_file import WatchlistFile
+from overt.runtime.watchlist.changes import PUBLISHED, By, WatchlistChanges
+from overt.runtime.watchlist.file import WatchlistFile
 from overt.runtime.world import now_us
 from overt.watchlist.sealed import Destruction, Manifest, signed, statement
 

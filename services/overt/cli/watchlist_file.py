@@ -12,10 +12,10 @@ from overt.cli.errors import UserError
 from overt.cli.options import deployment_option
 from overt.cli.progress import Bar
 from overt.governance.deployment import Deployment
-from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.keys.deployment_keyring import open_keyring
 from overt.runtime.loaded import open_registry
 from overt.runtime.settings import Settings, load_settings
-from overt.runtime.watchlist_file import WatchlistFile
+from overt.runtime.watchlist.file import WatchlistFile
 from overt.runtime.world import now_us
 from overt.watchlist.sealed import Manifest, moment
 

@@ -23,10 +23,10 @@ from overt.governance.deployment import Deployment
 from overt.messages import AuditAction, WatchlistEntry
 from overt.ports import KeyGone
 from overt.runtime.cluster import cluster_world, open_replicas
-from overt.runtime.deployment_keyring import open_keyring
+from overt.runtime.keys.deployment_keyring import open_keyring
 from overt.runtime.logs import configure_logging
 from overt.runtime.settings import load_settings
-from overt.runtime.watchlist_changes import Applied, By, Change, NotListed, WatchlistChanges
+from overt.runtime.watchlist.changes import Applied, By, Change, NotListed, WatchlistChanges
 from overt.runtime.world import now_us
 from overt.watchlist.sealed import moment
 

@@ -12,8 +12,8 @@ from overt.cli.errors import UserError
 from overt.cli.progress import say
 from overt.cli.watchlist_file import FILE
 from overt.governance.deployment import Deployment
-from overt.runtime.deployment_key import DeploymentKey, load_deployment_key
-from overt.runtime.derived_keys import pseudonym_key
+from overt.runtime.keys.deployment_key import DeploymentKey, load_deployment_key
+from overt.runtime.keys.derived import pseudonym_key
 from overt.runtime.settings import Settings, SettingsError, load_settings
 from overt.runtime.world import now_us
 from overt.watchlist.sealed import Pseudonyms, hidden

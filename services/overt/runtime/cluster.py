@@ -13,8 +13,8 @@ from overt.ports import Custody, Unavailable
 from overt.runtime.access import Access, kafka_properties, redis_access, registry_access
 from overt.runtime.avro import AvroFormat, LocalRegistry, Registry, Schemas
 from overt.runtime.codec import SealingCodec
-from overt.runtime.deployment_keyring import open_keyring, open_missing_keyring
 from overt.runtime.disks import Disks
+from overt.runtime.frame.lease import RedisLeases
 from overt.runtime.grants import DOWNSTREAM, Grant, grants, ours
 from overt.runtime.guard import guard_watch
 from overt.runtime.kafka import (
@@ -27,18 +27,18 @@ from overt.runtime.kafka import (
     apply_grants,
     existing_topics,
 )
-from overt.runtime.lease import RedisLeases
+from overt.runtime.keys.deployment_keyring import open_keyring, open_missing_keyring
+from overt.runtime.keys.transient import RedisTransientKeys
 from overt.runtime.metrics import Metrics
 from overt.runtime.redis_client import Client, connect
-from overt.runtime.replicas import RedisAttendance, RedisReplicas
 from overt.runtime.resources import schemas_dir
 from overt.runtime.settings import Settings, SettingsError
 from overt.runtime.state import RedisState
 from overt.runtime.state_codec import StateCodec
 from overt.runtime.topics import Action, Change, Topics, load_topics, plan
 from overt.runtime.tracing import NO_TRACING, Tracing
-from overt.runtime.transient import RedisTransientKeys
 from overt.runtime.vault import SealingVault
+from overt.runtime.watchlist.replicas import RedisAttendance, RedisReplicas
 from overt.runtime.wipe import wipe
 from overt.runtime.world import SEALED_ON_THE_WAY, Slowest, World, group_name, now_us, partition_count
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from overt.messages import Alert, Sightings, WatchlistEntry
 from overt.ports import Record, Source, TopicPartition
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 from overt.runtime.memory import MemoryBus
 from overt.runtime.wiring import STAGES, Wiring
 

@@ -18,8 +18,8 @@ from overt.erasure.batches import compressed_batches
 from overt.erasure.keys import LONGEST_VECTOR_BYTES, Ciphertext, try_keys
 from overt.erasure.search import Findings, Found, Searcher, Sighted
 from overt.ports import Clock, Custody
-from overt.runtime.keyring import Keyring
-from overt.runtime.keys import NONCE_BYTES, OVERHEAD_BYTES
+from overt.runtime.keys.key import NONCE_BYTES, OVERHEAD_BYTES
+from overt.runtime.keys.keyring import Keyring
 from overt.runtime.redis_client import Client
 from overt.runtime.redis_contents import StoredKey, may_live, redis_now_ms, redis_values, stored_keys
 from overt.runtime.vault import HEADER_BYTES, MAGIC, SealedHeader, header_of

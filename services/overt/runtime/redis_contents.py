@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from overt.runtime.keys import KEY_ID_BYTES, SECRET_BYTES
+from overt.runtime.keys.key import KEY_ID_BYTES, SECRET_BYTES
 from overt.runtime.redis_client import Client
 from overt.runtime.redis_names import redis_key
 

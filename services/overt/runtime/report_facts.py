@@ -8,9 +8,9 @@ from overt import __version__
 from overt.messages import AcquisitionFailure, Alert
 from overt.models.card import DetectorCard, EmbedderCard
 from overt.output.facts import AlertFacts, CameraFacts, ModelFacts, ReportFacts, ThresholdFacts
-from overt.runtime.enrolment import Enrolment
-from overt.runtime.frame_rules import CameraSummary
+from overt.runtime.frame.rules import CameraSummary
 from overt.runtime.metrics import Metrics
+from overt.runtime.watchlist.enrolment import Enrolment
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 

@@ -10,7 +10,7 @@ from overt.frame.reader import Fault
 from overt.governance.deployment import Deployment
 from overt.messages import AcquisitionFailure
 from overt.ports import Reason
-from overt.runtime.frame_rules import Dropped
+from overt.runtime.frame.rules import Dropped
 from overt.runtime.metrics import Metrics
 from overt.runtime.webhook.answers import Outcome
 
@@ -48,7 +48,7 @@ REFUSED = (
     "misplaced",
     "unusable",
 )
-"""Why a watchlist record could not enter the gallery (`overt.runtime.watchlist`)."""
+"""Why a watchlist record could not enter the gallery (`overt.runtime.watchlist.following`)."""
 
 
 def _of_the_loop(metrics: Metrics, service: str) -> None:

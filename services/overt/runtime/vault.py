@@ -25,9 +25,9 @@ from datetime import UTC, datetime
 
 from overt.messages import Kind
 from overt.ports import Clock, Custody, KeyGone, NotAuthentic
-from overt.runtime.keyring import ALERT, Keyring, entry_owner
-from overt.runtime.keys import OVERHEAD_BYTES, SealingKey
-from overt.runtime.transient import TransientKeys
+from overt.runtime.keys.key import OVERHEAD_BYTES, SealingKey
+from overt.runtime.keys.keyring import ALERT, Keyring, entry_owner
+from overt.runtime.keys.transient import TransientKeys
 
 MAGIC = b"OVT\x01"
 """How every sealed payload begins: for whoever searches a disk for them."""

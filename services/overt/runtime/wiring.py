@@ -31,16 +31,16 @@ from overt.messages import Alert, Message, Sightings
 from overt.picture import Bgr, use_threads
 from overt.ports import Gallery
 from overt.runtime.cooldowns import CooldownHistory
-from overt.runtime.frame_plans import plans_of
-from overt.runtime.frame_rules import FrameRules
-from overt.runtime.frame_service import FrameService
+from overt.runtime.frame.plans import plans_of
+from overt.runtime.frame.rules import FrameRules
+from overt.runtime.frame.service import FrameService
 from overt.runtime.loaded import LoadedModels
 from overt.runtime.metrics import Metrics
-from overt.runtime.removed import WithoutRemoved
 from overt.runtime.runners import Runner, StatefulRunner, StatelessRunner
 from overt.runtime.series import begin_at_zero
 from overt.runtime.settings import Settings
-from overt.runtime.watchlist import WatchlistView
+from overt.runtime.watchlist.following import WatchlistView
+from overt.runtime.watchlist.removed import WithoutRemoved
 from overt.runtime.worker import Companion, Plan, Worker
 from overt.runtime.world import World, now_us
 from overt.watchlist.enrol import Extractor, FoundFaces

@@ -11,11 +11,11 @@ from overt.governance.deployment import Deployment
 from overt.messages import TOPIC_OF, Alert, Fact, Message, SiteStats, Vector
 from overt.ports import Backlog, Codec, Leases, Log, Record, Sink, Source, State
 from overt.runtime.codec import PassingCodec
-from overt.runtime.lease import MemoryLeases
+from overt.runtime.frame.lease import MemoryLeases
 from overt.runtime.memory import MemoryBus
 from overt.runtime.state_codec import StateCodec
 from overt.runtime.tracing import NO_TRACING, Tracing
-from overt.runtime.watchlist import Attendance, leave
+from overt.runtime.watchlist.following import Attendance, leave
 
 
 def now_us() -> int:

@@ -1,6 +1,6 @@
 """What a sealed watchlist file says of itself in the clear, when it may be used, and who was on it, by pseudonyms.
 
-The file itself (`overt.runtime.watchlist_file`) is an Avro container of sealed entries. Its manifest holds no biometric
+The file itself (`overt.runtime.watchlist.file`) is an Avro container of sealed entries. Its manifest holds no biometric
 and no name, and is bound to the entries by a hash and to the deployment's keyring by a tag.
 """
 

@@ -21,9 +21,9 @@ from overt.evaluation.video.rules import Subjects
 from overt.evaluation.video.setting import Operating, deployment_for
 from overt.evaluation.video.stretch import Run, run
 from overt.governance.listing import layout_of
-from overt.runtime.enrolment import Enrolment, enrol_folder
 from overt.runtime.metrics import Metrics
 from overt.runtime.settings import Settings
+from overt.runtime.watchlist.enrolment import Enrolment, enrol_folder
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import memory_world
 

@@ -22,11 +22,11 @@ from functools import partial
 from overt.frame.readers import OpenReader, open_reader
 from overt.frame.zone import Zone
 from overt.ports import Backlog, Clock, Codec, Leases, Sink, Unavailable
-from overt.runtime.frame_leases import LeaseKeeper, ProgressNotes
-from overt.runtime.frame_outbox import Entry, Outbox
-from overt.runtime.frame_reading import CameraReading
-from overt.runtime.frame_room import ASK_EVERY_S, Room
-from overt.runtime.frame_rules import CameraPlan, CameraSummary, Dropped, FrameRules, source_of
+from overt.runtime.frame.leases import LeaseKeeper, ProgressNotes
+from overt.runtime.frame.outbox import Entry, Outbox
+from overt.runtime.frame.reading import CameraReading
+from overt.runtime.frame.room import ASK_EVERY_S, Room
+from overt.runtime.frame.rules import CameraPlan, CameraSummary, Dropped, FrameRules, source_of
 from overt.runtime.metrics import Metrics
 from overt.runtime.tracing import NO_TRACING, Tracing
 

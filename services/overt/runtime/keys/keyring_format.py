@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from overt.ports import NotAuthentic, Unavailable
-from overt.runtime.deployment_key import DeploymentKey
+from overt.runtime.keys.deployment_key import DeploymentKey
 
 _FORMAT = "overt-keyring-1"
 

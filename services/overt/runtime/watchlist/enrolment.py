@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from overt.messages import WatchlistEntry
-from overt.runtime.deployment_keyring import open_keyring
-from overt.runtime.watchlist_file import WatchlistFile
+from overt.runtime.keys.deployment_keyring import open_keyring
+from overt.runtime.watchlist.file import WatchlistFile
 from overt.runtime.wiring import Wiring
 from overt.runtime.world import now_us
 from overt.watchlist.build import Making, Progress, enrolled, with_resemblances

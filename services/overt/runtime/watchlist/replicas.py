@@ -64,7 +64,7 @@ class RedisReplicas:
 
 
 class RedisAttendance:
-    """One replica among them (`overt.runtime.watchlist.Attendance`)."""
+    """One replica among them (`overt.runtime.watchlist.following.Attendance`)."""
 
     def __init__(self, replicas: RedisReplicas, replica: str, clock: Clock, *, elapsed: Elapsed = elapsed_s) -> None:
         self._replicas = replicas

@@ -12,8 +12,8 @@ from overt.matcher.live import Options
 from overt.matcher.rows import check_unit
 from overt.messages import Vector, WatchlistEntry
 from overt.ports import Codec, Follower, Gallery, KeyGone, NotAuthentic, Record, Unavailable, Undecodable
-from overt.runtime.gallery import ServedGallery
 from overt.runtime.metrics import Metrics
+from overt.runtime.watchlist.gallery import ServedGallery
 
 _log = logging.getLogger(__name__)
 _MOST = 500

@@ -26,9 +26,9 @@ from overt.messages import WatchlistEntry
 from overt.ports import KeyGone, NotAuthentic, Undecodable
 from overt.runtime.avro import AvroFormat, LocalRegistry, Schema, Schemas
 from overt.runtime.codec import SealingCodec, sealed_fields
-from overt.runtime.keyring import Keyring, entry_owner
+from overt.runtime.keys.keyring import Keyring, entry_owner
+from overt.runtime.keys.transient import MemoryTransientKeys
 from overt.runtime.resources import schemas_dir
-from overt.runtime.transient import MemoryTransientKeys
 from overt.runtime.vault import SealingVault
 from overt.watchlist.sealed import Manifest, counts, moment, why_unusable
 

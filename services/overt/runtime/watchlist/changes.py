@@ -12,9 +12,9 @@ from typing import Any
 from overt.messages import AuditAction, AuditEvent, WatchlistEntry
 from overt.ports import Clock, KeyGone, NotAuthentic, Record, Sink, Undecodable
 from overt.runtime.avro import Schema
-from overt.runtime.keyring import Keyring, entry_owner
-from overt.runtime.replicas import RedisReplicas
-from overt.runtime.watchlist import CHANGE
+from overt.runtime.keys.keyring import Keyring, entry_owner
+from overt.runtime.watchlist.following import CHANGE
+from overt.runtime.watchlist.replicas import RedisReplicas
 from overt.runtime.world import World
 
 PUBLISHED = "list:published"

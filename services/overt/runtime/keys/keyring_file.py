@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from overt.runtime.deployment_key import DeploymentKey
-from overt.runtime.keyring_format import (
+from overt.runtime.keys.deployment_key import DeploymentKey
+from overt.runtime.keys.keyring_format import (
     Contents,
     KeyringError,
     KeyringMissing,

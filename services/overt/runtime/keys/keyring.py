@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from overt.ports import Clock, KeyGone
-from overt.runtime.deployment_key import DeploymentKey, create_deployment_key, load_deployment_key
-from overt.runtime.keyring_format import KeyringMissing, KeyringNotWritten
-from overt.runtime.keyring_ring import DurableKey, Ring
+from overt.runtime.keys.deployment_key import DeploymentKey, create_deployment_key, load_deployment_key
+from overt.runtime.keys.keyring_format import KeyringMissing, KeyringNotWritten
+from overt.runtime.keys.keyring_ring import DurableKey, Ring
 
 __all__ = ["DurableKey", "Keyring", "create_deployment_key", "entry_owner", "load_deployment_key"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from overt.frame.source import CameraError
 from overt.governance.cameras import Camera
 from overt.governance.deployment import Deployment
-from overt.runtime.frame_rules import CameraPlan
+from overt.runtime.frame.rules import CameraPlan
 
 
 def plans_of(deployment: Deployment) -> list[CameraPlan]:

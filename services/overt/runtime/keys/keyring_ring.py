@@ -1,6 +1,6 @@
 """One file of a keyring: keys by their owners, made once and destroyed for good.
 
-`overt.runtime.keyring` says what a keyring is for; it is made of one or more of these.
+`overt.runtime.keys.keyring` says what a keyring is for; it is made of one or more of these.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overt.ports import Clock, KeyGone, NotAuthentic
-from overt.runtime.deployment_key import DeploymentKey
-from overt.runtime.keyring_file import KeyringFile, Version
-from overt.runtime.keyring_format import Contents, KeyringCorrupt, Tombstone, WrappedKey
-from overt.runtime.keys import SealingKey
+from overt.runtime.keys.deployment_key import DeploymentKey
+from overt.runtime.keys.key import SealingKey
+from overt.runtime.keys.keyring_file import KeyringFile, Version
+from overt.runtime.keys.keyring_format import Contents, KeyringCorrupt, Tombstone, WrappedKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from overt.runtime.elapsed import Elapsed, elapsed_s
-from overt.runtime.keys import KEY_ID_BYTES, SealingKey
+from overt.runtime.keys.key import KEY_ID_BYTES, SealingKey
 from overt.runtime.redis_names import redis_key
 
 if TYPE_CHECKING:  # a process that runs alone does not load the client

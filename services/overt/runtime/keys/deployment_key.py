@@ -12,7 +12,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from overt.runtime.keys import SECRET_BYTES, SealingKey
+from overt.runtime.keys.key import SECRET_BYTES, SealingKey
 from overt.runtime.secret_files import SecretFileError, read_file
 
 _COMMENT = "# Overt deployment key: a secret. Keep it readable by its owner only, and apart from the keyring.\n"

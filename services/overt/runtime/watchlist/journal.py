@@ -23,8 +23,8 @@ import numpy as np
 
 from overt.messages import Box
 from overt.ports import Clock, NotAuthentic
-from overt.runtime.keyring import Keyring
-from overt.runtime.keys import SealingKey
+from overt.runtime.keys.key import SealingKey
+from overt.runtime.keys.keyring import Keyring
 from overt.watchlist.enrol import Template, Templates, Unusable
 
 LIFE_US = 24 * 3_600_000_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from overt.messages import Frame
 from overt.ports import Codec, Reason, Sink, Unavailable
-from overt.runtime.frame_rules import Dropped
+from overt.runtime.frame.rules import Dropped
 from overt.runtime.metrics import Metrics
 from overt.runtime.tracing import Tracing, Trail
 

@@ -25,8 +25,8 @@ from overt.frame.zone import Zone, ZoneError
 from overt.messages import Frame
 from overt.picture import Picture
 from overt.ports import Clock
-from overt.runtime.frame_outbox import Entry
-from overt.runtime.frame_rules import CameraPlan, Dropped, FrameRules
+from overt.runtime.frame.outbox import Entry
+from overt.runtime.frame.rules import CameraPlan, Dropped, FrameRules
 from overt.runtime.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from overt.runtime.deployment_key import DeploymentKey
+from overt.runtime.keys.deployment_key import DeploymentKey
 
 
 def pseudonym_key(deployment_key: DeploymentKey, deployment_id: str) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from overt.governance.deployment import Deployment
-from overt.runtime.deployment_key import load_deployment_key
-from overt.runtime.keyring import Keyring
+from overt.runtime.keys.deployment_key import load_deployment_key
+from overt.runtime.keys.keyring import Keyring
 from overt.runtime.settings import Settings, SettingsError
 
 _ELSEWHERE = "missing:elsewhere"
