@@ -14,8 +14,9 @@ Every replica is a process. Each camera has a partition of its own and always so
 asked the sleep ended, which is the machine's doing; `waits`, for a frame; `flush`, until Kafka has what was sent;
 `state`, for Redis; `commit`; `loop`, all else: opening, sealing, the loop itself. CPU is user and system time for each
 frame, of all replicas, of who seals and sends the frames, of the broker, of Redis. `others` says how many cores were
-busy with what does not belong to the trial: where that is not near 0, figures of many replicas say what this machine
-had left, and not what Overt can do; unless the trial goes `--ahead`.
+busy with what does not belong to the trial, `stolen` how many a virtual machine's host gave to others while they were
+wanted here: where these are not near 0, figures of many replicas say what this machine had left, and not what Overt can
+do; unless the trial goes `--ahead`, which no host heeds.
 
 Needs Java with the broker's jars and redis-server, as the tests do (infra/test-deps.sh); alerts need the test data too.
 """

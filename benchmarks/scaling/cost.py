@@ -16,9 +16,17 @@ def cpu_s(pids: Iterable[int]) -> float:
 
 def machine_s() -> float:
     """CPU time of everything that runs here, since the machine's start."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    user, nice, system, _idle, _iowait, irq, softirq, _steal = fields
+    user, nice, system, _idle, _iowait, irq, softirq, _steal = _machine()
     return (user + nice + system + irq + softirq) * _TICK_S
+
+
+def stolen_s() -> float:
+    """CPU time that was wanted here since the machine's start, and that its hypervisor gave to other machines."""
+    return _machine()[7] * _TICK_S
+
+
+def _machine() -> list[int]:
+    return [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
 
 
 def _of(stat: Path) -> float:

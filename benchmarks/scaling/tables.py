@@ -13,7 +13,7 @@ _CPU = ("replica", "feeder", "Kafka", "Redis")
 HEADER = (
     f"{'replicas':>8} {'cameras':>7} {'frames/s':>8} {'batch':>5} {'efficiency':>10} {'scaling':>7}   "
     f"ms a frame: {'stage':>5} {' '.join(f'{part:>6}' for part in _TIME)}   "
-    f"CPU: {' '.join(f'{who:>7}' for who in _CPU)}   {'others':>6}"
+    f"CPU: {' '.join(f'{who:>7}' for who in _CPU)}   {'others':>6} {'stolen':>6}"
 )
 
 
@@ -27,7 +27,7 @@ def row(one: Result, first: Result) -> str:
         f"{one.replicas:>8} {one.cameras:>7} {one.frames_per_s:>8.1f} {one.batch:>5.1f} {one.efficiency:>10.2f} "
         f"{scaling:>7.2f}               {(one.model_s or one.stage_s) * 1000:>5.1f} "
         f"{' '.join(f'{part_s * 1000:>6.2f}' for part_s in time_s)}        "
-        f"{' '.join(f'{used_s * 1000:>7.2f}' for used_s in cpu_s)}   {one.others_cores:>6.1f}"
+        f"{' '.join(f'{used_s * 1000:>7.2f}' for used_s in cpu_s)}   {one.others_cores:>6.1f} {one.stolen_cores:>6.2f}"
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaling.ahead import ahead
-from scaling.cost import cpu_s, machine_s
+from scaling.cost import cpu_s, machine_s, stolen_s
 from scaling.feed import feed
 from scaling.replica import Shared, replicate
 from scaling.site import Site
@@ -65,6 +65,8 @@ class Result:
     redis_cpu_s: float
     others_cores: float
     """Cores that processes outside the trial kept busy meanwhile."""
+    stolen_cores: float
+    """Cores that the machine's hypervisor gave to other machines while something here wanted them."""
 
     @property
     def stage_s(self) -> float:
@@ -166,13 +168,13 @@ def _measure(
     def reading() -> list[float]:
         parts_s = [sum(shared.parts_s[part :: len(PARTS)]) for part in range(len(PARTS))]
         counted = [float(sum(shared.done)), sum(shared.batches), *parts_s]
-        return [time.monotonic(), *counted, machine_s(), *(cpu_s(group) for group in groups)]
+        return [time.monotonic(), *counted, stolen_s(), machine_s(), *(cpu_s(group) for group in groups)]
 
     before = reading()
     time.sleep(seconds)
     _alive([*workers, feeder])
     took, frames, batches, *rest = (b - a for a, b in zip(before, reading(), strict=True))
-    parts_s, (machine, *cpu) = rest[: len(PARTS)], rest[len(PARTS) :]
+    parts_s, (stolen, machine, *cpu) = rest[: len(PARTS)], rest[len(PARTS) :]
     if not frames:
         raise TrialFailed(f"not one frame was worked off in {seconds:.0f} s")
     replica_cpu_s, feed_cpu_s, kafka_cpu_s, redis_cpu_s = (used / frames for used in cpu)
@@ -189,4 +191,5 @@ def _measure(
         kafka_cpu_s,
         redis_cpu_s,
         max(0.0, machine - sum(cpu)) / took,
+        stolen / took,
     )
