@@ -74,7 +74,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, text: str | Non
     "  python benchmarks/scale.py --only sleeping --model-ms 40 --grid 1x4,16x256 --seconds 20\n"
     "  python benchmarks/scale.py --only alerts --alert-seconds 300"
 )
-@click.option("--full", is_flag=True, help="All of the grid, 20 s each, and 5 minutes of alerts; half an hour.")
+@click.option("--full", is_flag=True, help="All of the grid, 20 s each, and 5 minutes of alerts; 21 minutes.")
 @click.option("--only", type=click.Choice(["real", "sleeping", "alerts"]), help="One of the three tables.")
 @click.option("--grid", callback=_pairs, metavar="RxC,...", help="Replicas and cameras of the sleeping table.")
 @click.option("--seconds", type=click.FloatRange(1), help="How long each trial is measured. [default: 8; --full: 20]")
