@@ -73,7 +73,7 @@ def test_no_bar_of_the_plot_is_behind_its_legend(scaling: Callable[[str], Module
     pytest.importorskip("matplotlib", reason="plots need the extra overt[evaluation]")
     trial, parts = scaling("trial"), scaling("timed").PARTS
     short, long = (
-        trial.Result(16, 64, 100, 8.0, 0.04, dict.fromkeys(parts, spent_s), 4.0, 0.001, 0.001, 0.001, 0.001, 0.0)
+        trial.Result(16, 64, 100, 8.0, 0.04, dict.fromkeys(parts, spent_s), 4.0, 0.001, 0.001, 0.001, 0.001, 0.0, 0.0)
         for spent_s in (0.05, 0.1)
     )
     figure = scaling("plot").draw([short, long])

@@ -84,7 +84,7 @@ def test_the_window_is_told_in_seconds_of_the_unix_epoch(deployment: Deployment)
 
 
 def test_every_reason_to_refuse_a_watchlist_record_begins_at_0() -> None:
-    source = (Path(overt.__file__).parent / "runtime" / "watchlist.py").read_text("utf-8")
+    source = (Path(overt.__file__).parent / "runtime" / "watchlist" / "following.py").read_text("utf-8")
     said = re.findall(r'_refuse\([^"]*?, "(\w+)"', source)
     assert set(said) == set(REFUSED)
     assert len(said) >= len(REFUSED)
