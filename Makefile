@@ -84,7 +84,7 @@ audit: env
 licences: env
 	$(BIN)/python infra/security/licences
 
-# make faults            one fault after the other against three brokers; half an hour; as root, all of them
+# make faults            one fault after the other against three brokers; 20 minutes; as root, all of them
 # make soak              is it flat? MINUTES of load (60)
 .PHONY: faults soak
 MINUTES ?= 60
