@@ -1,9 +1,9 @@
 """What following frames costs (OVERT_OTLP_ENDPOINT): CPU time of a frame that is sent, and of its record worked off.
 
-The product's own outbox and loop on a bus of this process's memory, with a stage that does nothing but yield a face of
-each frame: no frame is followed, one of ten, every one, in turn. CPU time is the whole process's, so that of the
-thread which sends spans counts, and that of the collector, another process, does not. Spans that did not arrive are
-told: what is dropped costs nothing.
+The product's own outbox and loop on a bus of this process's memory, with a stage that does nothing but yield an
+embedding of each frame: no frame is followed, one of ten, every one, in turn. CPU time is the whole process's, so that
+of the thread which sends spans counts, and that of the collector, another process, does not. Spans that did not arrive
+are told: what is dropped costs nothing.
 
 Needs the extra `tracing`, and what the tests need.
 """
@@ -13,30 +13,21 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
-import numpy as np
 
-from overt.messages import Frame
-from overt.picture import Picture
-from overt.runtime.codec import PassingCodec
-from overt.runtime.frame.outbox import Entry, Outbox
-from overt.runtime.memory import MemoryBus
-from overt.runtime.metrics import Metrics
 from overt.runtime.otlp import OtlpTracing
-from overt.runtime.runners import StatelessRunner
 from overt.runtime.tracing import NO_TRACING, Tracing
-from overt.runtime.worker import Plan, Worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the tests' collector and samples
 
 from tests.support.collector import Collector  # after the path is known
-from tests.support.messages import face
+from tests.support.flow import Flow, frame, seen
 
 _AT_ONCE = 4  # as the detector takes them
 _QUEUE_SPANS = 2048  # OpenTelemetry's default; what comes while it is full is dropped
@@ -44,10 +35,14 @@ _SPANS_EACH = 2  # one is sent, one is worked off
 
 
 @click.command(help=__doc__)
-@click.option("--frames", type=click.IntRange(10, _QUEUE_SPANS // _SPANS_EACH), default=1000, show_default=True)
 @click.option(
-    "--rounds", type=click.IntRange(1), default=15, show_default=True, help="Of each kind; the median counts."
+    "--frames",
+    type=click.IntRange(10, _QUEUE_SPANS // _SPANS_EACH),
+    default=1000,
+    show_default=True,
+    help="In a round.",
 )
+@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="Of each kind; medians count.")
 def main(frames: int, rounds: int) -> None:
     """See the module."""
     kinds = {"no frame is followed": None, "one frame of ten": 0.1, "every frame": 1.0}
@@ -62,9 +57,7 @@ def main(frames: int, rounds: int) -> None:
                     spent_us[name].append(took_us)
                     arrived[name] += spans() - before
     bare_us = median(spent_us["no frame is followed"])
-    print(
-        f"{rounds} rounds of {frames} frames; CPU time of a frame sent and worked off, with a stage that does nothing"
-    )
+    print(f"{rounds} rounds of {frames} frames; CPU time of a frame sent and worked off, in microseconds")
     print("                         median  least   most  to without  spans that arrived of a frame")
     for name, each in spent_us.items():
         print(
@@ -76,50 +69,18 @@ def main(frames: int, rounds: int) -> None:
 def _round(frames: int, share: float | None, url: str) -> float:
     """CPU time of each frame in microseconds, sending the last spans included."""
     sending, working = _tracing("frame", share, url), _tracing("detector", share, url)
-    bus = MemoryBus(lambda: 0)
-    for topic in ("frames", "faces", "deadletters"):
-        bus.create(topic, 1)
-    outbox = Outbox(
-        bus.sink(),
-        PassingCodec(),
-        Metrics(),
-        topic="frames",
-        realtime=False,
-        flush_s=1.0,
-        monotonic=time.monotonic,
-        tracing=sending,
-    )
-    worker = Worker(
-        Plan("detector", "frames", _AT_ONCE, lambda _: ("faces", 0), "deadletters", poll_s=0.01),
-        StatelessRunner("detector", _a_face_of_each),
-        source=bus.source("g"),
-        sink=bus.sink(),
-        codec=PassingCodec(),
-        metrics=Metrics(),
-        clock=lambda: 0,
-        tracing=working,
-    )
-    picture = Picture(bgr=np.zeros((2, 2, 3), np.uint8))
-    worker.open()
+    flow = Flow(seen, tracing=working, frames=sending)
     began = time.process_time()
     for seq in range(0, frames, _AT_ONCE):
-        for one in range(seq, min(seq + _AT_ONCE, frames)):
-            outbox.put(Entry(Frame("c1", 1, one, one, None, 0, 0, 2, 2, picture), 0, None))
-        outbox.send()
-        worker.turn()
+        flow.send(*(frame(one) for one in range(seq, min(seq + _AT_ONCE, frames))))
+        flow.worker.turn()
     for tracing in (sending, working):
         tracing.close()
-    spent_s = time.process_time() - began
-    worker.close()
-    return spent_s / frames * 1e6
+    return (time.process_time() - began) / frames * 1e6
 
 
 def _tracing(service: str, share: float | None, url: str) -> Tracing:
     return NO_TRACING if share is None else OtlpTracing(service, url, share=share)
-
-
-def _a_face_of_each(batch: Sequence[Frame]) -> Iterable[Any]:
-    return [face(camera_id=f.camera_id, source_epoch=1, frame_seq=f.frame_seq) for f in batch]
 
 
 @contextmanager
