@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from overt.alerter.stage import AlerterStage, ConfirmationRule, Scene
@@ -51,6 +51,7 @@ class Topic:
             "alerts",
             deployment_id="d1",
             span_us=None if span_s is None else int(span_s * S),
+            track_us=REMEMBERED_US,
             clock=lambda: int(self.now_s * S),
         )
 
@@ -196,6 +197,7 @@ def test_losing_the_state_anywhere_gives_no_second_alert(
 
 
 @given(MATCHES, st.integers(0, 25))
+@example([(1, "A", "t1", 0.98), (121, "A", "t1", 0.95), (1, "A", "t1", 0.95)], 2)  # forgotten, and begun anew
 @settings(max_examples=100, deadline=None)
 def test_restoring_a_state_that_was_not_lost_changes_no_answer(
     steps: list[tuple[int, str, str, float]], cut: int

@@ -58,7 +58,8 @@ class AlerterStage:
         self._rules = rules
         self._cooldown_us = cooldown_us
         self._authority = authority
-        self._track_us = max([_TRACK_US, *(rule.within_us for rule in rules.values())])
+        self.track_us = max([_TRACK_US, *(rule.within_us for rule in rules.values())])
+        """How long a track is remembered after its last match, in capture time."""
 
     def fresh(self, key: str, /) -> AlerterState:
         del key
@@ -81,7 +82,7 @@ class AlerterStage:
         self, state: AlerterState, match: Match, rule: ConfirmationRule, scene: Scene
     ) -> tuple[AlerterState, Alert | None]:
         at = match.captured_at_us
-        state = state.without_before(at - self._track_us, at - self._cooldown_us)
+        state = state.without_before(at - self.track_us, at - self._cooldown_us)
         track, evidence = _add(state.track(match.track_id), match, rule.within_us)
         confirmed = match.similarity >= rule.strong_threshold or len(evidence.seen_at_us) >= rule.confirmations
         best = evidence.best_similarity >= max(e.best_similarity for e in track.subjects)

@@ -17,6 +17,7 @@ class CooldownHistory:
     """Completes a camera's state with the cool-downs and settled tracks that its alerts on the topic prove.
 
     span_us: how far back the topic is read; None reads all of it, as is right when capture times are a recording's.
+    track_us: how long the stage remembers a track. One that was forgotten since its alert and has begun anew is open.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class CooldownHistory:
         *,
         deployment_id: str,
         span_us: int | None,
+        track_us: int,
         clock: Clock,
     ) -> None:
         self._log = log
@@ -34,6 +36,7 @@ class CooldownHistory:
         self._topic = topic
         self._deployment_id = deployment_id
         self._span_us = span_us
+        self._track_us = track_us
         self._clock = clock
         self._alerts: dict[str, list[dict[str, Any]]] = {}
         self._read_at_s = float("-inf")
@@ -45,7 +48,8 @@ class CooldownHistory:
         for alert in self._alerts.get(camera, ()):
             at_us = alert["captured_at_us"]
             track = state.track(alert["track_id"])
-            state = state.with_track(replace(track, settled=True, last_us=max(track.last_us, at_us)))
+            if track.last_us - at_us <= self._track_us:
+                state = state.with_track(replace(track, settled=True, last_us=max(track.last_us, at_us)))
             known = state.cooldown(alert["subject_id"])
             if known is None or known.captured_at_us <= at_us:
                 state = state.with_cooldown(Cooldown(alert["subject_id"], alert["alert_id"], at_us))

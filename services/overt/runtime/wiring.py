@@ -252,6 +252,7 @@ class Wiring:
 
     def _alerter(self) -> tuple[Runner[Any, Any], int, Companion | None]:
         world = self.world
+        stage = self.alerter_stage()
         history = None
         if world.peek is not None:
             history = CooldownHistory(
@@ -260,11 +261,12 @@ class Wiring:
                 world.topic("alerts"),
                 deployment_id=self.deployment.deployment_id,
                 span_us=self._cooldown_us + _HISTORY_MARGIN_US if self.realtime else None,
+                track_us=stage.track_us,
                 clock=now_us,
             )
         runner = StatefulRunner(
             "alerter",
-            self.alerter_stage(),
+            stage,
             state_type=AlerterState,
             store=world.store,
             codec=world.state_codec,
